@@ -1,0 +1,60 @@
+import type { ChangeSource } from './change-source.ts'
+import type { ChannelLayer } from './channel-layer.ts'
+import type { Codec } from './codec.ts'
+import type { Limits } from './protocol.ts'
+import type { Resource } from './resource.ts'
+import type { Clock, Report } from './runtime.ts'
+import type { Authenticate, Handshake } from './session.ts'
+import type { SocketEvents, TransportSocket } from './transport-socket.ts'
+
+export interface ApiOptions<Resources extends readonly Resource[]> {
+  readonly resources: Resources
+  /** Where changes come from. A store that is also a change source is given here too. */
+  readonly changes?: readonly ChangeSource[]
+  /** @default memoryLayer(), for one process */
+  readonly layer?: ChannelLayer
+  /** @default every session is anonymous */
+  readonly authenticate?: Authenticate
+  /** @default [jsonCodec] */
+  readonly codecs?: readonly Codec[]
+  readonly limits?: Partial<Limits>
+  /** @default systemClock */
+  readonly clock?: Clock
+  /** @default writes to the platform's error log */
+  readonly report?: Report
+}
+
+/** Which sessions a call is about: all of a user, or one. */
+export type SessionSelector = ({ readonly user: string | number } | { readonly session: string }) & { readonly except?: string }
+
+/** A running API: what transports plug into. */
+export interface Api<Resources extends readonly Resource[] = readonly Resource[]> {
+  /** Settles when the layer is open and the change sources have started; requests wait for it. */
+  readonly ready: Promise<void>
+  readonly limits: Limits
+  readonly codecs: readonly Codec[]
+  readonly report: Report
+  readonly clock: Clock
+  /** Takes over one client. Called by transports, once for each link. `codec` is one of `codecs`. */
+  accept(socket: TransportSocket, handshake: Handshake, codec: Codec): SocketEvents
+  readonly sessions: {
+    /** Closes these connections with 4440, on every process. */
+    end(selector: SessionSelector & { readonly reason?: string }): Promise<void>
+    /** Re-evaluates what these connections may see, now, on every process. */
+    refresh(selector: SessionSelector): Promise<void>
+  }
+  /** What is held now, for tests and operators. */
+  stats(): ApiStats
+  /** Says `goodbye` 4452 to every client, ends the change sources and closes the layer. */
+  close(): Promise<void>
+  /** Never there at run time: carries the types to the client. */
+  readonly '~resources'?: Resources
+}
+
+export interface ApiStats {
+  readonly connections: number
+  readonly subscriptions: number
+  readonly feeds: number
+  readonly groups: number
+  readonly timers: number
+}
