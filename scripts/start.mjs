@@ -1,0 +1,23 @@
+// Runs a root command on a machine that has nothing but Node 20 and npm: installs what is missing, then hands over to
+// the Node of node_modules. Everything here is plain JavaScript without dependencies, since nothing is installed yet.
+import { checkAll } from './start/check-all.mjs'
+import { installNodePackages } from './start/node-packages.mjs'
+import { runApp } from './start/app.mjs'
+
+const [command, ...flags] = process.argv.slice(2)
+const started = performance.now()
+
+try {
+  if (command === 'test') {
+    await installNodePackages()
+    process.exitCode = await checkAll(flags, started)
+  } else if (command) {
+    await installNodePackages()
+    process.exitCode = await runApp(command, flags)
+  } else {
+    throw new Error('Say what to start: node scripts/start.mjs test|board|minimal|bench')
+  }
+} catch (error) {
+  console.error(`\n${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,49 @@
+// Starts one of the apps from its sources.
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { exclusively } from './exclusive.mjs'
+import { npmCommand, projectNode, root, run, runOrThrow } from './process.mjs'
+
+/** Builds the page of the app, if it has one, then runs its src/main.ts and resolves with its exit code. */
+export async function runApp(name, flags) {
+  const folder = join(root, 'apps', name)
+  const main = join(folder, 'src', 'main.ts')
+  if (!existsSync(main)) throw new Error(`There is no app "${name}": ${relative(root, main)} does not exist.`)
+  await buildPage(name, folder)
+  return run([projectNode(), '--conditions=rtapi-source', main, ...flags])
+}
+
+/** Builds only what changed: a page is served by other processes while this one starts. */
+async function buildPage(name, folder) {
+  const { scripts = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  if (!scripts['page:build']) return
+  const stamp = join(folder, 'dist-page', '.built-from')
+  await exclusively(async () => {
+    const sources = digest([folder, join(root, 'packages', 'client'), join(root, 'packages', 'core')])
+    if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) return
+    console.error(`building the page of ${name} …`)
+    const command = [...npmCommand(), 'run', '--workspace', `apps/${name}`, 'page:build']
+    await runOrThrow(command, `Building the page of ${name}`, { stdout: 'stderr' })
+    writeFileSync(stamp, sources)
+  })
+}
+
+function digest(folders) {
+  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
+  for (const folder of folders) {
+    for (const file of sourceFiles(folder)) hash.update(relative(root, file)).update('\0').update(readFileSync(file))
+  }
+  return hash.digest('hex')
+}
+
+function sourceFiles(folder) {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !['node_modules', 'dist', 'dist-page', 'test', '.turbo'].includes(entry.name))
+    .flatMap((entry) => {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) return sourceFiles(path)
+      return /\.(ts|tsx|css|html|svg|json)$/.test(entry.name) ? [path] : []
+    })
+    .sort()
+}
