@@ -19,7 +19,7 @@ export async function checkAll(flags, started) {
   const times = [`install ${seconds(started)}`]
   const failedChecks = []
   const check = async (name, command) => {
-    console.error(`\n── ${name}`)
+    console.log(`\n── ${name}`)
     const start = performance.now()
     const code = await run(command)
     if (interrupted.includes(code)) throw new Error(`Interrupted during: ${name}`)
