@@ -42,7 +42,7 @@ if [ ! -e $policy ]; then
   printf '#!/bin/sh\\nexit 101\\n' > $policy
   chmod +x $policy
 fi
-apt-get -qq update
+apt-get -qq update || true # stale lists may still do
 apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "$@"
 `
 
