@@ -19,5 +19,6 @@ try {
   }
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`)
+  if (command === 'test') console.log('0 passed, 1 failed')
   process.exitCode = 1
 }
