@@ -14,6 +14,8 @@ export type Operator = 'eq' | 'ne' | 'in' | 'nin' | 'lt' | 'lte' | 'gt' | 'gte' 
 /**
  * A checked filter. Values are in canonical wire form. `eq` and `ne` never hold null (that is `isNull`), nor does the
  * list of `in` and `nin`.
+ * There is no `not`: every comparison has an opposite. That of `startsWith` cannot be written by people; it arises
+ * where a permission is negated.
  */
 export type Filter =
   | { readonly type: 'const'; readonly value: boolean }
@@ -22,11 +24,30 @@ export type Filter =
   | Comparison
 
 export type Comparison =
-  | { readonly type: 'compare'; readonly field: string; readonly operator: 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte'; readonly value: Exclude<Scalar, null> }
-  | { readonly type: 'compare'; readonly field: string; readonly operator: 'in' | 'nin'; readonly value: readonly Exclude<Scalar, null>[] }
+  | {
+      readonly type: 'compare'
+      readonly field: string
+      readonly operator: 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte'
+      readonly value: Exclude<Scalar, null>
+    }
+  | {
+      readonly type: 'compare'
+      readonly field: string
+      readonly operator: 'in' | 'nin'
+      readonly value: readonly Exclude<Scalar, null>[]
+    }
   | { readonly type: 'compare'; readonly field: string; readonly operator: 'isNull'; readonly value: boolean }
-  /** `ignoreCase` folds the letters A–Z alone, the one folding which all databases share. */
-  | { readonly type: 'compare'; readonly field: string; readonly operator: 'startsWith'; readonly value: string; readonly ignoreCase: boolean }
+  /**
+   * `ignoreCase` folds the letters A–Z alone, the one folding which all databases share. `notStartsWith` is the exact
+   * opposite of `startsWith` and so matches null.
+   */
+  | {
+      readonly type: 'compare'
+      readonly field: string
+      readonly operator: 'startsWith' | 'notStartsWith'
+      readonly value: string
+      readonly ignoreCase: boolean
+    }
 
 /** Operators on one field, joined by and. */
 export interface Operators<T> {
