@@ -1,1 +1,2 @@
-export {}
+export { settle } from './event-loop.ts'
+export * from './fake-clock.ts'
