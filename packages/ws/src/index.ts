@@ -1,1 +1,1 @@
-export {}
+export { serveWebSocket, type WebSocketOptions, type WebSocketService } from './serve-web-socket.ts'
