@@ -1,2 +1,7 @@
 export { settle } from './event-loop.ts'
 export * from './fake-clock.ts'
+export * from './recording-api.ts'
+export * from './test-client.ts'
+export type { Closing } from './test-socket.ts'
+export type { TestView } from './test-view.ts'
+export type { ViewMessage } from './view-state.ts'
