@@ -12,7 +12,7 @@ export interface Served {
   readonly server: Server
   readonly service: WebSocketService
   /** Connects a raw client and answers it with what the API was given for it. */
-  open(headers?: Headers): Promise<{ client: RawClient; accepted: AcceptedClient }>
+  readonly open: (headers?: Headers) => Promise<{ client: RawClient; accepted: AcceptedClient }>
 }
 
 /** Serves a fake API on a port of its own, until the test ends. */

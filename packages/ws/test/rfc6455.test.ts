@@ -211,14 +211,12 @@ describe.each(Object.entries(sections))('RFC 6455, %s', (_section, cases) => {
 
 test('5.2: frames arrive whole however the network cuts them', async () => {
   const { client, accepted } = await (await serve()).open()
-  client.socket.setNoDelay()
   for (const byte of buildFrame({ opcode: text, payload: 'one by one', lengthBits: 64 })) client.write(bytes(byte))
   expect(await accepted.heard.next()).toEqual({ type: 'received', data: 'one by one' })
 })
 
 test('5.4: more than 1,024 pieces of one unfinished frame close the connection', async () => {
   const { client, accepted } = await (await serve()).open()
-  client.socket.setNoDelay()
   // Each write waits for the operating system, so that most pieces arrive alone.
   client.write(buildFrame({ opcode: text, claims: 60_000n, payload: 'x' }))
   void (async (): Promise<void> => {
