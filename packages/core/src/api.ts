@@ -25,7 +25,9 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
 }
 
 /** Which sessions a call is about: all of a user, or one. */
-export type SessionSelector = ({ readonly user: string | number } | { readonly session: string }) & { readonly except?: string }
+export type SessionSelector = ({ readonly user: string | number } | { readonly session: string }) & {
+  readonly except?: string
+}
 
 /** A running API: what transports plug into. */
 export interface Api<Resources extends readonly Resource[] = readonly Resource[]> {

@@ -1,6 +1,6 @@
 import type { Comparison, Filter, FieldTypes } from './filter.ts'
 import type { FieldType, Row } from './value.ts'
-import { foldCase, formOf, formOrder } from './value-form.ts'
+import { foldCase, formOf } from './value-form.ts'
 
 /** Whether a row matches. A field that the row lacks is null. */
 export type Matches = (row: Row) => boolean
@@ -116,26 +116,9 @@ type Ordering = 'lt' | 'lte' | 'gt' | 'gte'
 
 function isOrdered(field: string, type: FieldType, operator: Ordering, value: string | number | boolean): Matches {
   const limit = formOf(type, value)
-  if (typeof limit === 'number') return isNumberOrdered(field, type, operator, limit)
-  const compare = formOrder(type)
-  const accepts = acceptedSigns(operator)
-  return (row) => {
-    const found = row[field] ?? null
-    return found !== null && accepts(compare(formOf(type, found), limit))
-  }
-}
-
-function acceptedSigns(operator: Ordering): (sign: number) => boolean {
-  switch (operator) {
-    case 'lt':
-      return (sign) => sign < 0
-    case 'lte':
-      return (sign) => sign <= 0
-    case 'gt':
-      return (sign) => sign > 0
-    default:
-      return (sign) => sign >= 0
-  }
+  return typeof limit === 'number'
+    ? isNumberOrdered(field, type, operator, limit)
+    : isTextOrdered(field, type, operator, limit)
 }
 
 function isNumberOrdered(field: string, type: FieldType, operator: Ordering, limit: number): Matches {
@@ -153,5 +136,29 @@ function isNumberOrdered(field: string, type: FieldType, operator: Ordering, lim
       return (row) => read(row) > limit
     default:
       return (row) => read(row) >= limit
+  }
+}
+
+function isTextOrdered(field: string, type: FieldType, operator: Ordering, limit: string): Matches {
+  const read = (row: Row): string | undefined => {
+    const found = row[field] ?? null
+    return found === null ? undefined : String(formOf(type, found))
+  }
+  switch (operator) {
+    case 'lt':
+      return (row) => (read(row) ?? limit) < limit
+    case 'lte': {
+      return (row) => {
+        const text = read(row)
+        return text !== undefined && text <= limit
+      }
+    }
+    case 'gt':
+      return (row) => (read(row) ?? limit) > limit
+    default:
+      return (row) => {
+        const text = read(row)
+        return text !== undefined && text >= limit
+      }
   }
 }

@@ -12,6 +12,8 @@ export interface PermissionContext<U extends User = User> {
   readonly resource: string
   /** A `StandardAction` or the name of one of the resource's own actions. */
   readonly action: string
+  /** Whether a row matches a filter, as the resource's store would say it. */
+  matches(where: Where, row: Row): boolean
 }
 
 /**

@@ -3,7 +3,7 @@
  * codes. Browser-safe and free of the rest of core: the client imports this file alone (`@rtapi/core/protocol`).
  * The same in prose: `docs/protocol.md`.
  */
-import { type FieldType, type Json, type Key, type OrderTerm, type Row, isWellFormed } from './value.ts'
+import { type Json, type Key, type OrderTerm, type Row, isWellFormed } from './value.ts'
 
 export { compareRows, compareValues, keyId } from './value.ts'
 export type { FieldType, Json, Key, KeyId, OrderTerm, Row, Scalar } from './value.ts'
@@ -19,19 +19,39 @@ export function subprotocol(codec: string): string {
 
 /** Every error code, with the HTTP status that carries it and whether the same request may succeed later. */
 export const errorCodes = {
-  bad_request: { status: 400, retryable: false, meaning: 'The message is malformed, or names something that does not exist.' },
-  unauthenticated: { status: 401, retryable: false, meaning: 'The action needs a signed-in session, or the credentials are not valid.' },
+  bad_request: {
+    status: 400,
+    retryable: false,
+    meaning: 'The message is malformed, or names something that does not exist.',
+  },
+  unauthenticated: {
+    status: 401,
+    retryable: false,
+    meaning: 'The action needs a signed-in session, or the credentials are not valid.',
+  },
   forbidden: { status: 403, retryable: false, meaning: 'The session may not use this action, or not on this record.' },
-  not_found: { status: 404, retryable: false, meaning: 'No such record for this session: missing and hidden look the same.' },
+  not_found: {
+    status: 404,
+    retryable: false,
+    meaning: 'No such record for this session: missing and hidden look the same.',
+  },
   invalid: { status: 422, retryable: false, meaning: 'The data did not pass validation; `details` names the fields.' },
-  conflict: { status: 409, retryable: false, meaning: 'The record has another version, or a value must be unique and is not.' },
+  conflict: {
+    status: 409,
+    retryable: false,
+    meaning: 'The record has another version, or a value must be unique and is not.',
+  },
   unsupported: { status: 405, retryable: false, meaning: 'The resource does not offer this action.' },
   limit_exceeded: { status: 413, retryable: false, meaning: 'A size or count limit was passed.' },
-  rate_limited: { status: 429, retryable: true, meaning: 'Too many requests; come back after `retryAfter` milliseconds.' },
+  rate_limited: {
+    status: 429,
+    retryable: true,
+    meaning: 'Too many requests; come back after `retryAfter` milliseconds.',
+  },
   timeout: { status: 504, retryable: true, meaning: 'The server did not finish in time.' },
   unavailable: { status: 503, retryable: true, meaning: 'The server cannot do this now.' },
   internal: { status: 500, retryable: true, meaning: 'The server failed; its operator can read why.' },
-} as const satisfies Record<string, { status: number; retryable: boolean; meaning: string }>
+} as const
 
 export type ErrorCode = keyof typeof errorCodes
 
@@ -424,10 +444,14 @@ export interface BrokenMessage {
  * take the others of its batch with it.
  * @throws RtapiError `bad_request` or `limit_exceeded` when the frame as a whole cannot be accepted.
  */
-export function parseClientFrame(frame: unknown, limits: Limits = defaultLimits): readonly (ClientMessage | BrokenMessage)[] {
+export function parseClientFrame(
+  frame: unknown,
+  limits: Limits = defaultLimits,
+): readonly (ClientMessage | BrokenMessage)[] {
   checkShape(frame, limits)
   if (!Array.isArray(frame)) return [parseOrBroken(frame, limits)]
-  if (frame.length > limits.batch) throw new RtapiError('limit_exceeded', `a frame holds at most ${limits.batch} messages`)
+  if (frame.length > limits.batch)
+    throw new RtapiError('limit_exceeded', `a frame holds at most ${limits.batch} messages`)
   return frame.map((message: unknown) => parseOrBroken(message, limits))
 }
 
@@ -448,12 +472,16 @@ function parseOrBroken(message: unknown, limits: Limits): ClientMessage | Broken
  */
 export function parseClientMessage(message: unknown, limits: Limits = defaultLimits): ClientMessage {
   if (!isObject(message)) throw bad('a message is an object with a `type`')
-  const type = message['type']
-  const shape = typeof type === 'string' && Object.hasOwn(messageShapes, type) ? messageShapes[type as ClientMessage['type']] : undefined
+  const type = typeof message['type'] === 'string' ? message['type'] : ''
+  const shape =
+    typeof type === 'string' && Object.hasOwn(messageShapes, type)
+      ? messageShapes[type as ClientMessage['type']]
+      : undefined
   if (shape === undefined) throw bad(`unknown message type; expected one of ${Object.keys(messageShapes).join(', ')}`)
   for (const name of Object.keys(message)) {
     if (name === 'type') continue
-    if (!Object.hasOwn(shape, name)) throw bad(`unknown field '${printable(name)}' in a ${type} message; it may hold ${Object.keys(shape).join(', ')}`)
+    if (!Object.hasOwn(shape, name))
+      throw bad(`unknown field '${printable(name)}' in a ${type} message; it may hold ${Object.keys(shape).join(', ')}`)
   }
   for (const [name, field] of Object.entries(shape)) {
     const value = message[name]
@@ -506,7 +534,13 @@ function isOrder(value: unknown, limits: Limits): boolean {
   return (
     Array.isArray(value) &&
     value.length <= limits.sortFields &&
-    value.every((entry: unknown) => Array.isArray(entry) && entry.length === 2 && isText(64)(entry[0]) && (entry[1] === 'asc' || entry[1] === 'desc'))
+    value.every(
+      (entry: unknown) =>
+        Array.isArray(entry) &&
+        entry.length === 2 &&
+        isText(64)(entry[0]) &&
+        (entry[1] === 'asc' || entry[1] === 'desc'),
+    )
   )
 }
 
@@ -515,16 +549,26 @@ const queryShape = {
   where: optional('a filter object', isObject),
   order: optional("up to three pairs [field, 'asc' | 'desc']", isOrder),
   limit: optional('a whole number above 0', (value) => Number.isSafeInteger(value) && Number(value) > 0),
-  fields: optional('an array of field names', (value, limits) => Array.isArray(value) && value.length <= limits.objectKeys && value.every(isText(64))),
+  fields: optional(
+    'an array of field names',
+    (value, limits) => Array.isArray(value) && value.length <= limits.objectKeys && value.every(isText(64)),
+  ),
 }
 
 const messageShapes: Readonly<Record<ClientMessage['type'], Readonly<Record<string, FieldShape>>>> = {
   hello: {
-    versions: required('an array of protocol versions', (value) => Array.isArray(value) && value.length <= 16 && value.every(Number.isSafeInteger)),
+    versions: required(
+      'an array of protocol versions',
+      (value) => Array.isArray(value) && value.length <= 16 && value.every(Number.isSafeInteger),
+    ),
     token: optional('a string', isText(8_192)),
     client: optional(
       '{ name, version }',
-      (value) => isObject(value) && Object.keys(value).every((name) => name === 'name' || name === 'version') && isText(64)(value['name']) && isText(64)(value['version']),
+      (value) =>
+        isObject(value) &&
+        Object.keys(value).every((name) => name === 'name' || name === 'version') &&
+        isText(64)(value['name']) &&
+        isText(64)(value['version']),
     ),
   },
   auth: {
@@ -549,7 +593,10 @@ const messageShapes: Readonly<Record<ClientMessage['type'], Readonly<Record<stri
     ...queryShape,
     rows: optional('true or false', (value) => typeof value === 'boolean'),
     since: optional('a position from an earlier snapshot or changes message', isText(1_024)),
-    have: optional('an array of keys', (value, limits) => Array.isArray(value) && value.length <= limits.have && value.every(isKey)),
+    have: optional(
+      'an array of keys',
+      (value, limits) => Array.isArray(value) && value.length <= limits.have && value.every(isKey),
+    ),
   },
   unsubscribe: { id: required('1 to 64 of A-Z a-z 0-9 _ -', isId) },
   ping: {},
@@ -580,16 +627,19 @@ function checkShape(frame: unknown, limits: Limits): void {
 
 function pushMembers(value: Readonly<Record<string, unknown>>, into: unknown[], limits: Limits): void {
   const names = Object.keys(value)
-  if (names.length > limits.objectKeys) throw new RtapiError('limit_exceeded', `an object holds at most ${limits.objectKeys} keys`)
+  if (names.length > limits.objectKeys)
+    throw new RtapiError('limit_exceeded', `an object holds at most ${limits.objectKeys} keys`)
   for (const name of names) {
-    if (name === '__proto__' || name === 'constructor' || name === 'prototype') throw bad(`the key '${name}' is not allowed`)
+    if (name === '__proto__' || name === 'constructor' || name === 'prototype')
+      throw bad(`the key '${name}' is not allowed`)
     checkString(name, limits)
     into.push(value[name])
   }
 }
 
 function checkString(text: string, limits: Limits): void {
-  if (text.length > limits.string) throw new RtapiError('limit_exceeded', `a string holds at most ${limits.string} characters`)
+  if (text.length > limits.string)
+    throw new RtapiError('limit_exceeded', `a string holds at most ${limits.string} characters`)
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -604,4 +654,3 @@ export function printable(text: string): string {
 function bad(message: string): RtapiError {
   return new RtapiError('bad_request', message)
 }
-

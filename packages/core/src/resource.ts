@@ -53,7 +53,10 @@ export interface OwnAction<R = Row, In = unknown, Out = Json> {
   /** `true`: the action is about one record, which the session must be allowed to read and to use the action on. */
   readonly record?: boolean
   /** Answers what the reply carries as `data`. `call.row` is there when `record` is true. */
-  run(context: ActionContext, call: { readonly data: unknown; readonly key: Key | undefined; readonly row: R | undefined }): MaybePromise<Out>
+  run(
+    context: ActionContext,
+    call: { readonly data: unknown; readonly key: Key | undefined; readonly row: R | undefined },
+  ): MaybePromise<Out>
 }
 
 /** What the client knows of a resource's types; it exists at compile time only. */
@@ -73,7 +76,7 @@ export interface ResourceOptions<R extends Row, Create, Update> extends Override
   /** The standard actions on offer. @default all, but writes only with an `input` or an override */
   readonly actions?: readonly StandardAction[]
   /** @default no creates and no updates */
-  readonly input?: { readonly create?: Input<R, never, Create>; readonly update?: Input<R, never, Update> }
+  readonly input?: { readonly create?: Input<R, unknown, Create>; readonly update?: Input<R, unknown, Update> }
   /** @default wholeResource() */
   readonly groups?: GroupNaming
   readonly lookups?: Readonly<Record<string, Lookup<R>>>
@@ -95,11 +98,12 @@ export interface Resource<Name extends string = string, Types extends ResourceTy
   readonly '~types'?: Types
 }
 
-type InputOf<I, R> = I extends StandardSchema<infer In, unknown>
-  ? In
-  : I extends readonly (infer F)[]
-    ? { readonly [K in F & keyof R]?: R[K] }
-    : never
+type InputOf<I, R> =
+  I extends StandardSchema<infer In, unknown>
+    ? In
+    : I extends readonly (infer F)[]
+      ? { readonly [K in F & keyof R]?: R[K] }
+      : never
 
 type LookupValue<R, L> = L extends { readonly field: infer F extends keyof R; readonly operator: infer O }
   ? O extends 'in' | 'nin'
@@ -141,11 +145,15 @@ const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
  * @param name - what clients call it: a letter, then letters, digits, `_` or `-`, at most 64.
  * @throws TypeError if the name is not of that form.
  */
-export function defineResource<const Name extends string, R extends Row, Create, Update, const O extends Omit<ResourceOptions<R, Create, Update>, 'store'>>(
-  name: Name,
-  options: O & { readonly store: Store<R, Create, Update> },
-): Resource<Name, TypesOf<R, O>> {
-  if (!NAME.test(name)) throw new TypeError(`resource name '${name}': expected a letter, then at most 63 letters, digits, '_' or '-'`)
+export function defineResource<
+  const Name extends string,
+  R extends Row,
+  Create,
+  Update,
+  const O extends Omit<ResourceOptions<R, Create, Update>, 'store'>,
+>(name: Name, options: O & { readonly store: Store<R, Create, Update> }): Resource<Name, TypesOf<R, O>> {
+  if (!NAME.test(name))
+    throw new TypeError(`resource name '${name}': expected a letter, then at most 63 letters, digits, '_' or '-'`)
   // The row type is kept for the client in `~types`; inside, every resource is one of plain rows.
   return { name, options: options as unknown as ResourceOptions<Row, unknown, unknown> }
 }

@@ -33,7 +33,8 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   setTimer(delay, run) {
     const timer: unknown = setTimeout(run, Math.min(delay, 2_147_483_647))
-    if (typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function') timer.unref()
+    // Node hands out an object, browsers a number.
+    if (typeof timer === 'object' && timer !== null && 'unref' in timer) (timer as { unref(): void }).unref()
     return () => clearTimeout(timer as Parameters<typeof clearTimeout>[0])
   },
   defer(run) {

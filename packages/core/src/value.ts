@@ -14,16 +14,7 @@ export type Json = Scalar | readonly Json[] | { readonly [name: string]: Json }
  * `bigint` and `decimal` as decimal strings, `date` as ISO 8601 in UTC with milliseconds, `bytes` as base64,
  * `json` as it is. `json` and `bytes` can be shown and tested for null, but not compared or sorted.
  */
-export type FieldType =
-  | 'string'
-  | 'integer'
-  | 'number'
-  | 'boolean'
-  | 'bigint'
-  | 'decimal'
-  | 'date'
-  | 'bytes'
-  | 'json'
+export type FieldType = 'string' | 'integer' | 'number' | 'boolean' | 'bigint' | 'decimal' | 'date' | 'bytes' | 'json'
 
 /** A row as it travels: field name to JSON value. */
 export type Row = Readonly<Record<string, Json>>
@@ -71,12 +62,16 @@ export function compareValues(type: FieldType, a: Json | undefined, b: Json | un
       return Number(a === true) - Number(b === true)
     case 'bigint':
     case 'decimal':
-      return compareDecimals(String(a), String(b))
+      return compareDecimals(text(a), text(b))
     case 'date':
-      return Date.parse(String(a)) - Date.parse(String(b))
+      return Date.parse(text(a)) - Date.parse(text(b))
     default:
-      return compareCodePoints(String(a), String(b))
+      return compareCodePoints(text(a), text(b))
   }
+}
+
+function text(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Code point order differs from UTF-16 order only where a surrogate meets a unit above the surrogate range. */
@@ -136,7 +131,9 @@ export function parseValue(type: FieldType, value: unknown): { value: Scalar } |
     case 'boolean':
       return typeof value === 'boolean' ? { value } : { problem: 'expected true or false' }
     case 'integer':
-      return Number.isSafeInteger(value) ? { value: Number(value) + 0 } : { problem: 'expected a whole number below 2^53' }
+      return Number.isSafeInteger(value)
+        ? { value: Number(value) + 0 }
+        : { problem: 'expected a whole number below 2^53' }
     case 'number':
       if (typeof value !== 'number' || !Number.isFinite(value)) return { problem: 'expected a finite number' }
       if (Number.isInteger(value) && !Number.isSafeInteger(value)) return { problem: 'expected a number below 2^53' }
@@ -159,7 +156,8 @@ export function isWellFormed(text: string): boolean {
 
 function parseBigint(value: unknown): { value: Scalar } | { problem: string } {
   const problem = 'expected a 64-bit whole number, as a string of digits'
-  if (typeof value === 'number' ? !Number.isSafeInteger(value) : typeof value !== 'string' || !INTEGER.test(value)) return { problem }
+  if (typeof value === 'number' ? !Number.isSafeInteger(value) : typeof value !== 'string' || !INTEGER.test(value))
+    return { problem }
   const number = BigInt(value as string | number)
   if (number > INT64_MAX || number < -INT64_MAX - 1n) return { problem }
   return { value: number.toString() }

@@ -1,0 +1,82 @@
+import { nothing, type Filter, type Where } from './filter.ts'
+import { matchesFilter } from './match-filter.ts'
+import { parseWhere } from './parse-where.ts'
+import type { PermissionContext } from './permission.ts'
+import { every } from './permissions.ts'
+import { type Limits, RtapiError } from './protocol.ts'
+import type { ResourceModel } from './resource-model.ts'
+import { type Clock, type MaybePromise, type Report, withTimeout } from './runtime.ts'
+import type { Session } from './session.ts'
+import type { Row } from './value.ts'
+
+/** What a session may do with a resource by one action, as of the moment it was asked. */
+export interface Access {
+  /** The rows that exist for the session (for a write: which of them may be written). */
+  readonly scope: Filter
+  /** The fields it may see, filter by and sort by. */
+  readonly fields: readonly string[]
+}
+
+/** Asks the permissions of resources. A rule that throws, hangs or answers nonsense denies. */
+export interface AccessControl {
+  /** `null`: the session may not use the action. */
+  access(model: ResourceModel, session: Session, action: string): Promise<Access | null>
+  /** Judges a write on one record. */
+  allowsRecord(model: ResourceModel, session: Session, action: string, row: Row): Promise<boolean>
+}
+
+/** Asks with the time limit `limits.ruleTimeout`; what goes wrong in a rule is reported. */
+export function accessControl(limits: Limits, clock: Clock, report: Report): AccessControl {
+  /** A rule that fails is no answer: the caller sees `unavailable`, and nothing is sent under it. */
+  async function ask<T>(model: ResourceModel, rule: string, answer: () => MaybePromise<T>): Promise<T> {
+    try {
+      return await withTimeout(
+        clock,
+        limits.ruleTimeout,
+        answer(),
+        () => new Error(`the rule took longer than ${limits.ruleTimeout} ms`),
+      )
+    } catch (error) {
+      report(error, { during: `permission.${rule}`, resource: model.name })
+      throw new RtapiError('unavailable', 'The permission could not be determined.', { cause: error })
+    }
+  }
+
+  function contextOf(model: ResourceModel, session: Session, action: string): PermissionContext {
+    return {
+      session,
+      resource: model.name,
+      action,
+      matches: (where, row) => matchesFilter(scopeFilter(model, where), model.types, row),
+    }
+  }
+
+  return {
+    async access(model, session, action) {
+      const permission = every(...model.options.permissions)
+      const context = contextOf(model, session, action)
+      if (!(await ask(model, 'allows', () => permission.allows?.(context) ?? true))) return null
+      const [where, visible] = await Promise.all([
+        ask(model, 'scope', async () => scopeFilter(model, (await permission.scope?.(context)) ?? true)),
+        ask(model, 'fields', () => permission.fields?.(context) ?? true),
+      ])
+      const fields =
+        visible === true
+          ? model.exposed
+          : visible === false
+            ? []
+            : model.exposed.filter((field) => visible.includes(field))
+      return { scope: where, fields }
+    },
+    async allowsRecord(model, session, action, row) {
+      const permission = every(...model.options.permissions)
+      const context = contextOf(model, session, action)
+      return ask(model, 'allowsRecord', () => permission.allowsRecord?.(context, row) ?? true)
+    },
+  }
+}
+
+function scopeFilter(model: ResourceModel, where: Where | boolean): Filter {
+  if (where === true) return { type: 'const', value: true }
+  return where === false ? nothing : parseWhere(where, { types: model.types, trusted: true })
+}

@@ -1,0 +1,196 @@
+import type { Change, ChangeBatch, CoarseChange } from './change-source.ts'
+import type { LayerEntry, Position } from './channel-layer.ts'
+import { entityGroup, strayGroup } from './feed-spec.ts'
+import type { GroupHub } from './group-hub.ts'
+import { type GroupNaming, groupName } from './groups.ts'
+import type { Limits } from './protocol.ts'
+import type { Dependency } from './resource.ts'
+import type { ResourceModel } from './resource-model.ts'
+import type { Report } from './runtime.ts'
+import type { StoreReader } from './store-reader.ts'
+import type { Json, Key } from './value.ts'
+
+type ChangedKey = { readonly key: Key; readonly action: Change['action'] }
+
+/** What hangs on one entity. */
+interface EntityRoutes {
+  readonly namings: GroupNaming[]
+  keyFields: readonly string[]
+  readonly readers: StoreReader[]
+  readonly dependents: { readonly resource: string; readonly dependency: Dependency }[]
+}
+
+/** The group that hears when scopes of a resource may have changed. */
+export function scopeGroup(resource: string): string {
+  return groupName('scope', resource)
+}
+
+/**
+ * Takes committed changes from the sources to the groups that must hear of them. There is no other way for a change to
+ * reach a feed: this process, too, hears of its own changes through the layer.
+ */
+export class ChangePublisher {
+  readonly #hub: GroupHub
+  readonly #limits: Limits
+  readonly #report: Report
+  readonly #routes = new Map<string, EntityRoutes>()
+  /** Batches on their way to this process's own feeds. */
+  readonly #underway = new Set<Promise<void>>()
+
+  constructor(
+    hub: GroupHub,
+    models: readonly ResourceModel[],
+    readerOf: (model: ResourceModel) => StoreReader,
+    limits: Limits,
+    report: Report,
+  ) {
+    this.#hub = hub
+    this.#limits = limits
+    this.#report = report
+    for (const model of models) {
+      const routes = this.#routesOf(model.store.entity)
+      routes.keyFields = model.keyFields
+      if (model.groups.fields.length > 0) routes.namings.push(model.groups)
+      const reader = readerOf(model)
+      if (!routes.readers.includes(reader)) routes.readers.push(reader)
+      for (const dependency of model.options.dependsOn ?? []) {
+        this.#routesOf(dependency.entity).dependents.push({ resource: model.name, dependency })
+      }
+    }
+  }
+
+  /** For `ChangeSource.start`: never throws, never waits. */
+  readonly emit = (batch: ChangeBatch): void => {
+    try {
+      for (const [entity, changes] of byEntity(batch.changes)) {
+        const routes = this.#routes.get(entity)
+        if (routes !== undefined) this.#publishEntity(routes, entity, batch.tx, changes)
+      }
+    } catch (error) {
+      this.#report(error, { during: 'changes.emit' })
+    }
+  }
+
+  /** Settles when everything emitted until now has been handed to the members of this process's feeds. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underway)
+  }
+
+  #routesOf(entity: string): EntityRoutes {
+    const known = this.#routes.get(entity)
+    if (known !== undefined) return known
+    const routes: EntityRoutes = { namings: [], keyFields: [], readers: [], dependents: [] }
+    this.#routes.set(entity, routes)
+    return routes
+  }
+
+  #publishEntity(routes: EntityRoutes, entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
+    // What a session may see changes first: no row is judged by a scope that the same transaction has ended.
+    for (const { resource, dependency } of routes.dependents) {
+      const users = concernedUsers(dependency, changes)
+      this.#track(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
+    }
+    if (routes.readers.length === 0) return
+    const exact = changes.filter((change) => change.type === 'change')
+    if (exact.length < changes.length || exact.length > this.#limits.coarseKeys) {
+      this.#track(routes, entityGroup(entity), { type: 'coarse', tx, entity })
+      if (routes.namings.length > 0) this.#track(routes, strayGroup(entity), { type: 'coarse', tx, entity })
+      return
+    }
+    for (const [group, keys] of groupKeys(routes, entity, exact)) {
+      this.#track(routes, group, { type: 'changes', tx, entity, changes: keys })
+    }
+  }
+
+  #track(routes: EntityRoutes, group: string, entry: LayerEntry): void {
+    const delivered = this.#publish(routes, group, entry).finally(() => this.#underway.delete(delivered))
+    this.#underway.add(delivered)
+  }
+
+  async #publish(routes: EntityRoutes, group: string, entry: LayerEntry): Promise<void> {
+    let position: Position
+    try {
+      position = await this.#hub.publish(group, entry)
+    } catch (error) {
+      this.#report(error, { during: 'layer.publish' })
+      this.#applyLocally(routes, entry)
+      return
+    }
+    await this.#hub.reached(group, position)
+    await Promise.all(routes.readers.map((reader) => reader.caughtUp()))
+  }
+
+  /** Without the layer this process still hears of its own changes; the others heal when continuity is checked. */
+  #applyLocally(routes: EntityRoutes, entry: LayerEntry): void {
+    for (const reader of routes.readers) {
+      if (entry.type === 'changes') reader.markLocally(entry.changes, entry.tx)
+      else if (entry.type === 'coarse') reader.requeryAll()
+    }
+  }
+}
+
+function byEntity(changes: ChangeBatch['changes']): Map<string, (Change | CoarseChange)[]> {
+  const entities = new Map<string, (Change | CoarseChange)[]>()
+  for (const change of changes) {
+    const known = entities.get(change.entity)
+    if (known === undefined) entities.set(change.entity, [change])
+    else known.push(change)
+  }
+  return entities
+}
+
+/** The groups that must hear of these changes, each with the keys that concern it. */
+function groupKeys(
+  { namings, keyFields }: EntityRoutes,
+  entity: string,
+  changes: readonly Change[],
+): Map<string, ChangedKey[]> {
+  const groups = new Map<string, ChangedKey[]>()
+  const add = (group: string, changed: ChangedKey): void => {
+    const keys = groups.get(group)
+    if (keys === undefined) groups.set(group, [changed])
+    else keys.push(changed)
+  }
+  for (const change of changes) {
+    const changed = { key: change.key, action: change.action }
+    add(entityGroup(entity), changed)
+    if (namings.length === 0) continue
+    const parts = typeof change.key === 'object' ? change.key : [change.key]
+    const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
+    const names = new Set<string>()
+    for (const row of statesOf(change)) {
+      for (const naming of namings) {
+        if (naming.fields.some((field) => row[field] === undefined && keyed[field] === undefined))
+          names.add(strayGroup(entity))
+        else for (const name of naming.ofRow({ ...keyed, ...row })) names.add(groupName(entity, ...name))
+      }
+    }
+    for (const name of names) add(name, changed)
+  }
+  return groups
+}
+
+/** Where the record was and where it is, as far as it was there: nothing known of a state is an empty one. */
+function statesOf(change: Change): readonly Readonly<Record<string, Json>>[] {
+  if (change.action === 'create') return [change.after ?? {}]
+  return change.action === 'delete' ? [change.before ?? {}] : [change.before ?? {}, change.after ?? {}]
+}
+
+function concernedUsers(
+  dependency: Dependency,
+  changes: readonly (Change | CoarseChange)[],
+): readonly (string | number)[] | 'all' {
+  const users = new Set<string | number>()
+  for (const change of changes) {
+    for (const state of change.type === 'coarse' ? [{}] : statesOf(change)) {
+      const concerned: readonly (string | number | null | undefined)[] | undefined = dependency.users?.(state)
+      if (concerned === undefined) return 'all'
+      for (const user of concerned) {
+        // The rule read a field that is not known of this change.
+        if (user === undefined) return 'all'
+        if (user !== null) users.add(user)
+      }
+    }
+  }
+  return [...users]
+}

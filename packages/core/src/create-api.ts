@@ -1,0 +1,220 @@
+import { accessControl } from './access.ts'
+import type { Api, ApiOptions, SessionSelector } from './api.ts'
+import { ChangePublisher, scopeGroup } from './change-publisher.ts'
+import type { LayerEntry, SessionEntry } from './channel-layer.ts'
+import { jsonCodec } from './codec.ts'
+import { Connection, type ConnectionSurroundings } from './connection.ts'
+import { Gate } from './gate.ts'
+import { type GroupListener, GroupHub } from './group-hub.ts'
+import { groupName } from './groups.ts'
+import { memoryLayer } from './memory-layer.ts'
+import { type Limits, closeCodes, defaultLimits } from './protocol.ts'
+import { Requests } from './requests.ts'
+import type { Resource } from './resource.ts'
+import { type ResourceModel, resolveResource } from './resource-model.ts'
+import { type Report, systemClock } from './runtime.ts'
+import type { Store } from './store.ts'
+import { StoreReader } from './store-reader.ts'
+import type { Row } from './value.ts'
+
+const SWEEP_INTERVAL = 250
+const SESSION_GROUP: string = groupName('sessions')
+
+/**
+ * Starts an API: resolves its resources, opens the channel layer, starts the change sources. Transports are then
+ * attached to it.
+ * @throws TypeError if a resource is defined twice or names what its store does not have.
+ */
+export function createApi<const Resources extends readonly Resource[]>(options: ApiOptions<Resources>): Api<Resources> {
+  const limits: Limits = { ...defaultLimits, ...options.limits }
+  const clock = options.clock ?? systemClock
+  const report = safely(options.report ?? reportToConsole)
+  const codecs = options.codecs ?? [jsonCodec]
+  const sources = options.changes ?? []
+  const models = resolveAll(options.resources)
+  const hub = new GroupHub(options.layer ?? memoryLayer({ clock }), clock, limits, report)
+  const gate = new Gate(limits.snapshots)
+  const access = accessControl(limits, clock, report)
+  const requests = new Requests({ models, access, limits, clock })
+  const readers = new Map<Store<Row, unknown, unknown>, StoreReader>()
+  const readerOf = ({ store }: ResourceModel): StoreReader => {
+    const known = readers.get(store)
+    if (known !== undefined) return known
+    const reader = new StoreReader(store, { hub, limits, clock, report, gate })
+    readers.set(store, reader)
+    return reader
+  }
+  const publisher = new ChangePublisher(hub, [...models.values()], readerOf, limits, report)
+  const connections = new Set<Connection>()
+  let cancelSweep: (() => void) | undefined
+  let closing: Promise<void> | undefined
+
+  const control: GroupListener = {
+    receive: (_group, _seq, entry) => obey(entry),
+    // What was missed may have been a revocation: everybody is asked anew.
+    lost: () => {
+      for (const connection of connections) connection.refreshSession()
+    },
+  }
+
+  function obey(entry: LayerEntry): void {
+    if (entry.type === 'session') {
+      for (const connection of connections) {
+        if (!concerns(entry, connection)) continue
+        if (entry.command === 'end') connection.goodbye(closeCodes.revoked, entry.reason)
+        else connection.refreshSession()
+      }
+    } else if (entry.type === 'scope') {
+      const model = models.get(entry.resource)
+      if (model === undefined) return
+      const users = entry.users === 'all' ? undefined : new Set(entry.users)
+      for (const connection of connections) {
+        const { user } = connection.session
+        if (users === undefined || (user !== null && users.has(user.id))) connection.refreshResource(model)
+      }
+    }
+  }
+
+  async function start(): Promise<void> {
+    await hub.open()
+    const groups = [
+      SESSION_GROUP,
+      ...[...models.values()]
+        .filter(({ options: { dependsOn = [] } }) => dependsOn.length > 0)
+        .map(({ name }) => scopeGroup(name)),
+    ]
+    await Promise.all(groups.map((name) => hub.join(name, control).ready))
+    for (const source of sources) await source.start(publisher.emit)
+  }
+
+  function sweep(): void {
+    cancelSweep = undefined
+    const now = clock.monotonic()
+    for (const connection of connections) connection.sweep(now)
+    scheduleSweep()
+  }
+
+  function scheduleSweep(): void {
+    if (cancelSweep === undefined && connections.size > 0) cancelSweep = clock.setTimer(SWEEP_INTERVAL, sweep)
+  }
+
+  const ready = start()
+  // Every request waits for it and sees the failure; it must not end the process by itself.
+  ready.catch((error: unknown) => report(error, { during: 'start' }))
+
+  const around: ConnectionSurroundings = {
+    ready,
+    hub,
+    limits,
+    clock,
+    report,
+    requests,
+    readerOf,
+    authenticate: options.authenticate ?? (() => null),
+    changesSettled: () => publisher.settled(),
+    closed(connection) {
+      connections.delete(connection)
+      if (connections.size > 0) return
+      cancelSweep?.()
+      cancelSweep = undefined
+    },
+  }
+
+  async function command(entry: SessionEntry): Promise<void> {
+    try {
+      await ready
+      const position = await hub.publish(SESSION_GROUP, entry)
+      await hub.reached(SESSION_GROUP, position)
+    } catch (error) {
+      // The connections of this process obey in any case.
+      obey(entry)
+      throw error
+    }
+  }
+
+  async function close(): Promise<void> {
+    for (const connection of connections) connection.goodbye(closeCodes.draining, 'server shutting down', spread())
+    cancelSweep?.()
+    await ready.catch(() => undefined)
+    for (const source of sources) await source.stop()
+    for (const reader of readers.values()) reader.close()
+    await hub.close()
+  }
+
+  return {
+    ready,
+    limits,
+    codecs,
+    report,
+    clock,
+    accept(socket, handshake, codec) {
+      const connection = new Connection(socket, handshake, codec, around)
+      if (closing === undefined) {
+        connections.add(connection)
+        scheduleSweep()
+      } else connection.goodbye(closeCodes.draining, 'server shutting down', spread())
+      return connection
+    },
+    sessions: {
+      end: ({ reason = 'session ended', ...selector }) =>
+        command({ type: 'session', command: 'end', reason: reason.slice(0, 32), ...target(selector) }),
+      refresh: (selector) => command({ type: 'session', command: 'refresh', reason: '', ...target(selector) }),
+    },
+    stats: () => ({
+      connections: connections.size,
+      subscriptions: sum(connections, ({ subscriptionCount }) => subscriptionCount),
+      feeds: sum(readers.values(), ({ feedCount }) => feedCount),
+      groups: hub.size,
+      timers: hub.timers + sum(readers.values(), ({ timers }) => timers) + (cancelSweep === undefined ? 0 : 1),
+    }),
+    close: () => (closing ??= close()),
+  }
+}
+
+function resolveAll(resources: readonly Resource[]): ReadonlyMap<string, ResourceModel> {
+  const models = new Map<string, ResourceModel>()
+  for (const resource of resources) {
+    if (models.has(resource.name)) throw new TypeError(`the resource '${resource.name}' is defined twice`)
+    models.set(resource.name, resolveResource(resource))
+  }
+  return models
+}
+
+/** Clients that are sent away together come back one by one: milliseconds, spread over five seconds. */
+function spread(): number {
+  return Math.floor(Math.random() * 5_000)
+}
+
+function target(selector: SessionSelector): Pick<SessionEntry, 'user' | 'session' | 'except'> {
+  const except = selector.except === undefined ? {} : { except: selector.except }
+  return 'user' in selector ? { user: selector.user, ...except } : { session: selector.session, ...except }
+}
+
+function concerns(entry: SessionEntry, { session }: Connection): boolean {
+  if (entry.except !== undefined && session.id === entry.except) return false
+  if (entry.user !== undefined) return session.user?.id === entry.user
+  return entry.session !== undefined && session.id === entry.session
+}
+
+function sum<T>(items: Iterable<T>, count: (item: T) => number): number {
+  let total = 0
+  for (const item of items) total += count(item)
+  return total
+}
+
+function safely(report: Report): Report {
+  return (error, context) => {
+    try {
+      report(error, context)
+    } catch {
+      // A report that fails has nobody left to tell.
+    }
+  }
+}
+
+declare const console: { error(...data: unknown[]): void }
+
+/** The default: nothing goes unseen, and an application that wants it elsewhere passes its own. */
+const reportToConsole: Report = (error, context) => {
+  console.error(`rtapi: ${context.during}`, error)
+}

@@ -1,0 +1,69 @@
+import { Feed, type FreshRow, type ShownIndex } from './feed.ts'
+import type { FeedSpec } from './feed-spec.ts'
+import { FilterIndex } from './filter-index.ts'
+import { allOf } from './filter-algebra.ts'
+import type { ResourceModel } from './resource-model.ts'
+import type { KeyId } from './value.ts'
+
+let visits = 0
+
+/** The feeds of one resource, indexed so that a change visits only those which it can concern. */
+export class FeedSet implements ShownIndex {
+  readonly model: ResourceModel
+  readonly #feeds = new Map<string, Feed>()
+  readonly #byFilter = new FilterIndex<Feed>()
+  readonly #byKey = new Map<KeyId, Feed | Set<Feed>>()
+
+  constructor(model: ResourceModel) {
+    this.model = model
+  }
+
+  get size(): number {
+    return this.#feeds.size
+  }
+
+  find(id: string): Feed | undefined {
+    return this.#feeds.get(id)
+  }
+
+  open(spec: FeedSpec): Feed {
+    const feed = new Feed(spec, this)
+    this.#feeds.set(spec.id, feed)
+    this.#byFilter.add(feed, allOf(spec.filter, spec.scope), this.model.types)
+    return feed
+  }
+
+  close(feed: Feed): void {
+    this.#feeds.delete(feed.spec.id)
+    this.#byFilter.delete(feed)
+    for (const id of feed.shown.keys()) this.delete(id, feed)
+  }
+
+  add(id: KeyId, feed: Feed): void {
+    const showing = this.#byKey.get(id)
+    // Most keys are shown by one feed: a set is made for the second.
+    if (showing === undefined) this.#byKey.set(id, feed)
+    else if (showing instanceof Set) showing.add(feed)
+    else if (showing !== feed) this.#byKey.set(id, new Set([showing, feed]))
+  }
+
+  delete(id: KeyId, feed: Feed): void {
+    const showing = this.#byKey.get(id)
+    if (showing === feed || (showing instanceof Set && showing.delete(feed) && showing.size === 0))
+      this.#byKey.delete(id)
+  }
+
+  /** Calls back once for each feed that shows the key or may want its row. */
+  visit(id: KeyId, { view }: FreshRow, visitor: (feed: Feed) => void): void {
+    const visit = ++visits
+    const once = (feed: Feed): void => {
+      if (feed.visit === visit) return
+      feed.visit = visit
+      visitor(feed)
+    }
+    const showing = this.#byKey.get(id)
+    if (showing instanceof Set) for (const feed of showing) once(feed)
+    else if (showing !== undefined) once(showing)
+    if (view !== undefined) this.#byFilter.visit(view.row, once)
+  }
+}

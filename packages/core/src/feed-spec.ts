@@ -1,0 +1,149 @@
+import type { Access } from './access.ts'
+import { everything, type Filter } from './filter.ts'
+import { allOf, assume, canonicalText, pinnedTerms } from './filter-algebra.ts'
+import { groupName } from './groups.ts'
+import { parseWhere } from './parse-where.ts'
+import { type Limits, type QueryFields, RtapiError, printable } from './protocol.ts'
+import { type ResourceModel, isSortable, keyValues, totalOrder, typesOf } from './resource-model.ts'
+import { sha256Hex } from './sha256.ts'
+import type { Json, Key, OrderTerm } from './value.ts'
+
+/** What a query asks for, once it has been checked against what the session may see. */
+export interface CheckedQuery {
+  readonly filter: Filter
+  readonly scope: Filter
+  readonly order: readonly OrderTerm[]
+  readonly fields: readonly string[]
+}
+
+/**
+ * Checks the parts of a query that lists and subscriptions share.
+ * @throws RtapiError `bad_request`: an unreadable field is refused with the same words as an unknown one.
+ */
+export function checkQuery(
+  model: ResourceModel,
+  query: QueryFields & { readonly key?: Key },
+  access: Access,
+  limits: Limits,
+): CheckedQuery {
+  const readable = new Set(access.fields)
+  const requireField = (field: string, where: string): void => {
+    if (!readable.has(field)) throw new RtapiError('bad_request', `unknown field '${printable(field)}' in ${where}`)
+  }
+  for (const field of query.fields ?? []) requireField(field, 'fields')
+  for (const [field] of query.order ?? []) {
+    requireField(field, 'order')
+    if (!isSortable(model, field)) throw new RtapiError('bad_request', `'${field}' in order cannot be sorted`)
+  }
+  const where = parseWhere(query.where ?? {}, {
+    types: typesOf(model, access.fields),
+    lookups: model.options.lookups ?? {},
+    limits,
+  })
+  const filter = allOf(
+    where,
+    paramsFilter(model, query.params),
+    query.key === undefined ? everything : keyFilter(model, query.key),
+  )
+  return {
+    filter,
+    // Sessions whose scopes differ only outside the filter share one feed.
+    scope: assume(access.scope, pinnedTerms(filter), model.types),
+    order: totalOrder(model, query.order ?? []),
+    fields: access.fields.filter((field) => query.fields === undefined || query.fields.includes(field)),
+  }
+}
+
+/** The record with this key; no record at all if the key has not the shape of this resource's keys. */
+export function keyFilter(model: ResourceModel, key: Key): Filter {
+  const values = keyValues(model, key)
+  if (values === undefined) return { type: 'const', value: false }
+  return allOf(
+    ...Object.entries(values).map(([field, value]): Filter => ({ type: 'compare', field, operator: 'eq', value })),
+  )
+}
+
+/** The parents of a nested route, as values of fields. */
+export function paramValues(
+  model: ResourceModel,
+  params: Readonly<Record<string, Json>> | undefined,
+): Readonly<Record<string, Json>> {
+  const known = model.options.params ?? []
+  for (const [name, value] of Object.entries(params ?? {})) {
+    if (typeof value === 'object')
+      throw new RtapiError('bad_request', `params.${printable(name)}: expected a string or number`)
+    if (!known.includes(name)) {
+      const offer = known.length === 0 ? 'this resource has none' : `expected ${known.join(', ')}`
+      throw new RtapiError('bad_request', `unknown parameter '${printable(name)}' in params; ${offer}`)
+    }
+  }
+  return params ?? {}
+}
+
+function paramsFilter(model: ResourceModel, params: Readonly<Record<string, Json>> | undefined): Filter {
+  const values = paramValues(model, params)
+  return parseWhere(values, { types: typesOf(model, model.options.params ?? []) })
+}
+
+/** What defines a feed: two subscriptions with the same `id` share one, on every process. */
+export interface FeedSpec extends CheckedQuery {
+  /** 16 hexadecimal digits; part of every position of the feed. */
+  readonly id: string
+  readonly model: ResourceModel
+  /** Rows in the window; `undefined`: all that match. */
+  readonly limit: number | undefined
+  /** The groups that together hear of every change that can concern the feed. */
+  readonly groups: readonly string[]
+}
+
+/** The feed that a subscription asks for. */
+export function feedSpec(
+  model: ResourceModel,
+  query: QueryFields & { readonly key?: Key },
+  access: Access,
+  limits: Limits,
+): FeedSpec {
+  const checked = checkQuery(model, query, access, limits)
+  if (query.limit !== undefined && query.limit > limits.viewRows) {
+    throw new RtapiError('limit_exceeded', `limit: a live view holds at most ${limits.viewRows} rows`)
+  }
+  // A client sorts by what it receives.
+  const sortFields = checked.order.map(([field]) => field).filter((field) => access.fields.includes(field))
+  const fields = access.fields.filter((field) => checked.fields.includes(field) || sortFields.includes(field))
+  const { filter, scope, order } = checked
+  const text = JSON.stringify([
+    model.name,
+    canonicalText(filter),
+    canonicalText(scope),
+    order,
+    query.limit ?? null,
+    fields,
+  ])
+  return {
+    id: sha256Hex(text).slice(0, 16),
+    model,
+    filter,
+    scope,
+    order,
+    fields,
+    limit: query.limit,
+    groups: feedGroups(model, filter),
+  }
+}
+
+/** The group that hears of every change to an entity. */
+export function entityGroup(entity: string): string {
+  return groupName(entity)
+}
+
+/** The group of changes whose narrower groups cannot be told; everybody who is not in the entity's group listens. */
+export function strayGroup(entity: string): string {
+  return groupName(entity, '*', '*')
+}
+
+function feedGroups(model: ResourceModel, filter: Filter): readonly string[] {
+  const { entity } = model.store
+  const narrow = model.groups.ofFilter(pinnedTerms(filter))
+  if (narrow === undefined) return [entityGroup(entity)]
+  return [...new Set([...narrow.map((parts) => groupName(entity, ...parts)), strayGroup(entity)])]
+}

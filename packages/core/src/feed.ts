@@ -1,0 +1,262 @@
+import type { FeedSpec } from './feed-spec.ts'
+import { FeedWindow } from './feed-window.ts'
+import type { Group } from './group-hub.ts'
+import { compileFilter } from './match-filter.ts'
+import type { ResetReason, RtapiError, WireChange, WireRow } from './protocol.ts'
+import type { RowView, Seen } from './row-view.ts'
+import { SharedFrame } from './shared-frame.ts'
+import { type Key, type KeyId, type Row, compareRows } from './value.ts'
+
+/** What a feed shows of one record: enough to tell whether a change is visible, never the record itself. */
+export interface Shown {
+  readonly key: Key
+  hash: number
+}
+
+/** A change to a feed's rows on its way to the subscribers. */
+export interface Delivery {
+  readonly changes: readonly WireChange[]
+  readonly from: string
+  readonly to: string
+  readonly frame: SharedFrame
+}
+
+/** A connection's share in a feed: hears of its changes from the moment it was attached. */
+export interface FeedMember {
+  /** The name under which its client knows the feed. */
+  readonly handle: string
+  deliver(delivery: Delivery): void
+  /** The feed cannot go on for this member: it was detached. */
+  dropped(reason: ResetReason): void
+}
+
+/** The rows of a feed at one moment; changes that follow start from `position`. */
+export interface FeedSnapshot {
+  readonly rows: readonly Seen[]
+  readonly position: string
+}
+
+/** Somebody who waits for a snapshot. */
+export interface FeedWaiter {
+  /** Called when the groups are joined and before the rows are read, e.g. to read what was logged since a position. */
+  prepare?(groups: readonly Group[]): Promise<void>
+  /** Called with the rows; from now on `feed.attach` would miss nothing. Must not wait. */
+  attach(snapshot: FeedSnapshot): void
+  failed(error: RtapiError): void
+}
+
+/** What a mark says of a changed key. */
+export interface Mark {
+  readonly action: 'create' | 'update' | 'delete'
+  readonly tx: string | undefined
+}
+
+/** A row that was read after a query began, and why. */
+export interface FreshRow {
+  readonly mark: Mark
+  readonly view: RowView | undefined
+}
+
+/** Which feeds show a key. */
+export interface ShownIndex {
+  add(id: KeyId, feed: Feed): void
+  delete(id: KeyId, feed: Feed): void
+}
+
+/** For a difference that no change was announced for: found by querying again. */
+const unexplained = { action: 'update', tx: undefined } as const
+
+let handles = 0
+
+/**
+ * The shared live result of one spec in this process. It keeps which keys it shows, and from a row's new state alone
+ * works out what its members must hear: want = row ∧ filter ∧ scope, had = shown.
+ */
+export class Feed {
+  readonly spec: FeedSpec
+  readonly handle: string = `f${(++handles).toString(36)}`
+  readonly shown: Map<KeyId, Shown> = new Map()
+  /** Guards against visiting a feed twice for one row. */
+  visit = 0
+  /** The rows must be queried again, also while a query is under way. */
+  stale = false
+  /** `shown` is what a client of the feed shows. */
+  whole = false
+  groups: Group[] = []
+  readonly #index: ShownIndex
+  readonly #wants: (row: Row) => boolean
+  readonly #readable: (row: Row) => boolean
+  readonly #window: FeedWindow | undefined
+  /** Members by handle: nearly always one list, under the feed's own handle. */
+  readonly #members = new Map<string, FeedMember[]>()
+  #pending: WireChange[] = []
+  #position = ''
+
+  constructor(spec: FeedSpec, index: ShownIndex) {
+    this.spec = spec
+    this.#index = index
+    const wants = compileFilter(spec.filter, spec.model.types)
+    this.#readable = compileFilter(spec.scope, spec.model.types)
+    this.#wants = (row) => wants(row) && this.#readable(row)
+    this.#window = spec.limit === undefined ? undefined : new FeedWindow(spec.order, spec.limit)
+  }
+
+  get memberCount(): number {
+    let count = 0
+    for (const members of this.#members.values()) count += members.length
+    return count
+  }
+
+  /** The position which the members have been told last. */
+  get position(): string {
+    return this.#position
+  }
+
+  wants(row: Row): boolean {
+    return this.#wants(row)
+  }
+
+  attach(member: FeedMember): void {
+    const members = this.#members.get(member.handle)
+    if (members === undefined) this.#members.set(member.handle, [member])
+    else members.push(member)
+  }
+
+  detach(member: FeedMember): void {
+    const members = this.#members.get(member.handle)
+    const at = members?.indexOf(member) ?? -1
+    if (members === undefined || at < 0) return
+    const last = members.pop()
+    if (last !== undefined && last !== member) members[at] = last
+    if (members.length === 0) this.#members.delete(member.handle)
+  }
+
+  /** Works out what a changed key means for this feed. `view` is its row, if it exists. */
+  evaluate(id: KeyId, mark: Mark, view: RowView | undefined): void {
+    const want = view !== undefined && this.#wants(view.row)
+    const inside = this.#window === undefined ? want : this.#moveInWindow(this.#window, id, want ? view : undefined)
+    if (inside && view !== undefined) this.#show(view, mark)
+    else this.#hide(id, view, mark)
+  }
+
+  /** Whether the row is inside the window now. What it pushes out is only told to leave: it is still readable. */
+  #moveInWindow(window: FeedWindow, id: KeyId, wanted: RowView | undefined): boolean {
+    const move = wanted === undefined ? window.remove(id) : window.put(id, wanted.row)
+    if (move.refill === true) this.stale = true
+    const evicted = move.evicted === undefined ? undefined : this.shown.get(move.evicted)
+    if (move.evicted !== undefined && evicted !== undefined) {
+      this.shown.delete(move.evicted)
+      this.#index.delete(move.evicted, this)
+      this.#pending.push({ action: 'leave', key: evicted.key })
+    }
+    return move.inside
+  }
+
+  #show(view: RowView, mark: Mark): void {
+    const { row, hash } = view.seen(this.spec.fields)
+    const had = this.shown.get(view.id)
+    if (had === undefined) {
+      this.shown.set(view.id, { key: row.key, hash })
+      this.#index.add(view.id, this)
+      this.#push(mark.action === 'create' ? 'create' : 'enter', row, mark)
+    } else if (had.hash !== hash) {
+      had.hash = hash
+      this.#push('update', row, mark)
+    }
+  }
+
+  /** `leave` is said only of a row which the viewers may still read; else it is gone, whatever the reason. */
+  #hide(id: KeyId, view: RowView | undefined, mark: Mark): void {
+    const had = this.shown.get(id)
+    if (had === undefined) return
+    this.shown.delete(id)
+    this.#index.delete(id, this)
+    const action = view !== undefined && this.#readable(view.row) ? 'leave' : 'delete'
+    if (this.whole) this.#pending.push({ action, key: had.key, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
+  }
+
+  #push(action: 'create' | 'enter' | 'update', row: WireRow, mark: Mark): void {
+    if (this.whole) this.#pending.push({ action, ...row, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
+  }
+
+  /**
+   * Takes the result of a query as the new truth, brought up to date by the rows that were read after it, and works out
+   * the difference for the members there are.
+   * @param rows - the query's rows, one more than the window if there are more.
+   * @param fresh - rows read since, by key; a key without a row has none.
+   */
+  install(rows: readonly RowView[], fresh: ReadonlyMap<KeyId, FreshRow>): readonly Seen[] {
+    const { order, limit, fields } = this.spec
+    const next = new Map<KeyId, RowView>()
+    for (const view of rows) next.set(view.id, view)
+    // What sorts behind the last row of a query that saw more is outside of what is known.
+    const horizon = limit !== undefined && rows.length > limit ? rows.at(-1)?.row : undefined
+    for (const [id, { view }] of fresh) {
+      const inside =
+        view !== undefined &&
+        this.#wants(view.row) &&
+        (horizon === undefined || compareRows(order, view.row, horizon) <= 0)
+      if (inside) next.set(id, view)
+      else next.delete(id)
+    }
+    let views = [...next.values()]
+    if (fresh.size > 0) views.sort((a, b) => compareRows(order, a.row, b.row))
+    const more = limit !== undefined && (rows.length > limit || views.length > limit)
+    if (limit !== undefined) {
+      // Fewer rows than the window while the query saw more: the ones behind them are not known yet.
+      this.stale = rows.length > limit && views.length < limit
+      views = views.slice(0, limit)
+    }
+    this.#window?.reset(views, more)
+    const kept = new Set<KeyId>()
+    for (const view of views) {
+      kept.add(view.id)
+      this.#show(view, fresh.get(view.id)?.mark ?? unexplained)
+    }
+    if (this.shown.size > kept.size) {
+      for (const id of this.shown.keys()) {
+        if (!kept.has(id)) this.#hide(id, fresh.get(id)?.view ?? next.get(id), fresh.get(id)?.mark ?? unexplained)
+      }
+    }
+    this.whole = true
+    return views.map((view) => view.seen(fields))
+  }
+
+  /** Sends what has gathered, once per handle in use; `position` is where the groups stand now. */
+  flush(position: () => string): void {
+    if (this.#pending.length === 0) return
+    const changes = this.#pending
+    this.#pending = []
+    const from = this.#position
+    const to = position()
+    this.#position = to
+    for (const [handle, members] of this.#members) {
+      const delivery: Delivery = {
+        changes,
+        from,
+        to,
+        frame: new SharedFrame({ type: 'changes', feed: handle, from, to, changes }),
+      }
+      // Members may go while the loop runs; the last one takes the place of one that went.
+      for (let i = members.length - 1; i >= 0; i--) members[i]?.deliver(delivery)
+    }
+  }
+
+  /** Where a snapshot taken now begins: what the members were told last, or where the groups stand if nobody was told. */
+  begin(position: () => string): string {
+    if (this.#position === '') this.#position = position()
+    return this.#position
+  }
+
+  /** The feed must start over: everybody is detached and told why. */
+  drop(reason: ResetReason): void {
+    const all = [...this.#members.values()].flat()
+    this.#members.clear()
+    this.#pending = []
+    this.#position = ''
+    this.whole = false
+    for (const id of this.shown.keys()) this.#index.delete(id, this)
+    this.shown.clear()
+    for (const member of all) member.dropped(reason)
+  }
+}

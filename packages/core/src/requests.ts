@@ -1,0 +1,403 @@
+import type { Access, AccessControl } from './access.ts'
+import { everything, type Filter } from './filter.ts'
+import { allOf } from './filter-algebra.ts'
+import { checkQuery, keyFilter, paramValues } from './feed-spec.ts'
+import { checkInput, validate } from './input.ts'
+import { matchesFilter } from './match-filter.ts'
+import { afterCursor, cursorOf } from './page-cursor.ts'
+import { parseWhere } from './parse-where.ts'
+import type { StandardAction } from './permission.ts'
+import { type Limits, type ReplySuccess, type RequestMessage, RtapiError, printable } from './protocol.ts'
+import type { ActionContext, OwnAction } from './resource.ts'
+import { type ResourceModel, isSortable, totalOrder, typesOf, versionOf, wireRow } from './resource-model.ts'
+import { type Clock, type MaybePromise, withTimeout } from './runtime.ts'
+import type { Session } from './session.ts'
+import type { WriteResult } from './store.ts'
+import { type Json, type Key, type Row, keyOf } from './value.ts'
+
+/** What a reply carries besides its id. */
+export type Outcome = Omit<ReplySuccess, 'type' | 'id' | 'ok'>
+
+export interface RequestSurroundings {
+  readonly models: ReadonlyMap<string, ResourceModel>
+  readonly access: AccessControl
+  readonly limits: Limits
+  readonly clock: Clock
+}
+
+const WRITE_ATTEMPTS = 3
+
+/** The fields of a request that an action takes, besides `resource` and `action`. */
+const takes: Readonly<Record<StandardAction | 'own', readonly (keyof RequestMessage)[]>> = {
+  list: ['params', 'where', 'order', 'limit', 'after', 'fields'],
+  get: ['key', 'params', 'fields'],
+  create: ['params', 'data', 'fields'],
+  update: ['key', 'params', 'data', 'ifVersion', 'fields'],
+  delete: ['key', 'params', 'ifVersion'],
+  describe: [],
+  subscribe: [],
+  own: ['key', 'params', 'data'],
+}
+
+/** Whether the request may change something, so that requests of one connection must keep their order. */
+export function isWrite(message: RequestMessage): boolean {
+  return message.action !== 'list' && message.action !== 'get' && message.action !== 'describe'
+}
+
+/** Runs requests: checks them, asks the permissions, calls the store. It knows nothing of connections. */
+export class Requests {
+  readonly #around: RequestSurroundings
+
+  constructor(around: RequestSurroundings) {
+    this.#around = around
+  }
+
+  /**
+   * Runs one request.
+   * @throws RtapiError for what the client is to be told; anything else is a fault of the server.
+   */
+  async run(session: Session, message: RequestMessage): Promise<Outcome> {
+    const model = this.model(message.resource)
+    if (message.idempotencyKey !== undefined) throw new RtapiError('unsupported', 'idempotency keys are not supported')
+    const own = ownAction(model, message.action)
+    const standard = message.action as StandardAction
+    if (own === undefined && (!model.actions.has(standard) || standard === 'subscribe')) {
+      if (!(await this.#isVisible(model, session))) throw noSuchResource(model.name)
+      throw new RtapiError('unsupported', `'${printable(message.action)}' is no action of ${model.name}`)
+    }
+    refuseUnused(message, own === undefined ? standard : 'own')
+    if (own !== undefined) return this.#own(model, session, message, own)
+    switch (standard) {
+      case 'list':
+        return this.#list(model, session, message)
+      case 'get':
+        return this.#get(model, session, message)
+      case 'create':
+        return this.#create(model, session, message)
+      case 'update':
+        return this.#update(model, session, message)
+      case 'delete':
+        return this.#delete(model, session, message)
+      default:
+        return this.#describe(model, session)
+    }
+  }
+
+  /** @throws RtapiError `not_found` for a name that is none. */
+  model(name: string): ResourceModel {
+    const model = this.#around.models.get(name)
+    if (model === undefined) throw noSuchResource(name)
+    return model
+  }
+
+  /**
+   * What the session may do by this action.
+   * @throws RtapiError `forbidden`, or `unauthenticated` where signing in could help. A resource on which the session can
+   * do nothing looks like one that does not exist.
+   */
+  async allowed(model: ResourceModel, session: Session, action: string): Promise<Access> {
+    const offered = action !== 'subscribe' || model.actions.has('subscribe')
+    const access = offered ? await this.#around.access.access(model, session, action) : null
+    if (access !== null) return access
+    if (!offered && (await this.#isVisible(model, session)))
+      throw new RtapiError('unsupported', `${model.name} offers no subscriptions`)
+    if (!(await this.#isVisible(model, session))) throw noSuchResource(model.name)
+    if (session.user === null) throw new RtapiError('unauthenticated', `sign in to use '${action}' of ${model.name}`)
+    throw new RtapiError('forbidden', `this session may not use '${action}' of ${model.name}`)
+  }
+
+  async #isVisible(model: ResourceModel, session: Session): Promise<boolean> {
+    for (const action of model.actions)
+      if ((await this.#around.access.access(model, session, action)) !== null) return true
+    return false
+  }
+
+  async #list(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
+    const access = await this.allowed(model, session, 'list')
+    const { limits } = this.#around
+    if (message.limit !== undefined && message.limit > limits.pageMax) {
+      throw new RtapiError('limit_exceeded', `limit: a page holds at most ${limits.pageMax} rows`)
+    }
+    const limit = message.limit ?? limits.pageDefault
+    const { filter, scope, order, fields } = checkQuery(model, message, access, limits)
+    const after = message.after === undefined ? everything : afterCursor(order, message.after)
+    const rows = await this.#store(model.store.find({ where: allOf(filter, scope, after), order, limit: limit + 1 }))
+    const page = rows.slice(0, limit)
+    const last = page.at(-1)
+    return {
+      rows: page.map((row) => wireRow(model, row, fields)),
+      ...(rows.length > limit && last !== undefined ? { next: cursorOf(order, last) } : {}),
+    }
+  }
+
+  async #get(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
+    const access = await this.allowed(model, session, 'get')
+    const { filter, scope, fields } = checkQuery(
+      model,
+      { ...message, key: requireKey(message) },
+      access,
+      this.#around.limits,
+    )
+    const [row] = await this.#store(
+      model.store.find({ where: allOf(filter, scope), order: totalOrder(model, []), limit: 1 }),
+    )
+    if (row === undefined) throw notFound()
+    return wireRow(model, row, fields)
+  }
+
+  async #create(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
+    await this.allowed(model, session, 'create')
+    const params = paramValues(model, message.params)
+    const input = model.options.input?.create
+    const given = withParams(message.data, params)
+    const data = input === undefined ? given : await checkInput(model, input, given, 'create')
+    if (!(await this.#around.access.allowsRecord(model, session, 'create', data as Row)))
+      throw forbiddenRecord('create')
+    const context: ActionContext = { session, params }
+    const result = await this.#write(model, () => model.options.create?.(context, data) ?? model.store.create(data))
+    return this.#written(model, session, message, result)
+  }
+
+  async #update(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
+    const write = await this.allowed(model, session, 'update')
+    const input = model.options.input?.update
+    return this.#onRecord(model, session, message, write, async (key, row, context) => {
+      const patch = input === undefined ? message.data : await checkInput(model, input, message.data, 'update')
+      const judged = await this.#judge(model, session, 'update', row, { ...row, ...(patch as Row) })
+      return (where) =>
+        model.options.update?.(context, key, patch) ?? model.store.update(key, patch, allOf(where, judged))
+    })
+  }
+
+  async #delete(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
+    const write = await this.allowed(model, session, 'delete')
+    const outcome = await this.#onRecord(model, session, message, write, async (key, row, context) => {
+      const judged = await this.#judge(model, session, 'delete', row)
+      return (where) => model.options.delete?.(context, key) ?? model.store.delete(key, allOf(where, judged))
+    })
+    const { key, tx } = outcome
+    return { ...(key === undefined ? {} : { key }), ...(tx === undefined ? {} : { tx }) }
+  }
+
+  /**
+   * A write on one record: finds it as the session reads it, lets it be judged, and writes it under the condition that
+   * it is still the record that was judged. Where it has changed meanwhile, everything is asked again.
+   */
+  async #onRecord(
+    model: ResourceModel,
+    session: Session,
+    message: RequestMessage,
+    write: Access,
+    prepare: (
+      key: Key,
+      row: Row,
+      context: ActionContext,
+    ) => Promise<(where: Filter) => MaybePromise<WriteResult | null>>,
+  ): Promise<Outcome> {
+    const key = requireKey(message)
+    const params = paramValues(model, message.params)
+    const readable = await this.#readable(model, session, key, params)
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
+      const row = await this.#find(model, readable)
+      if (!matchesFilter(write.scope, model.types, row)) throw forbiddenRecord(message.action)
+      const version = versionCondition(model, row, message.ifVersion)
+      const execute = await prepare(key, row, { session, params })
+      const result = await this.#write(model, () => execute(allOf(readable, write.scope, version)))
+      if (result !== null) return this.#written(model, session, message, result)
+    }
+    throw new RtapiError('conflict', 'The record is being changed by others; try again.')
+  }
+
+  /** The condition under which the session reads this record; nothing if it may read none. */
+  async #readable(
+    model: ResourceModel,
+    session: Session,
+    key: Key,
+    params: Readonly<Record<string, Json>>,
+  ): Promise<Filter> {
+    const access = await this.#around.access.access(model, session, 'get')
+    if (access === null) throw notFound()
+    return allOf(keyFilter(model, key), parseWhere(params, { types: model.types }), access.scope)
+  }
+
+  async #find(model: ResourceModel, where: Filter): Promise<Row> {
+    const [row] = await this.#store(model.store.find({ where, order: totalOrder(model, []), limit: 1 }))
+    if (row === undefined) throw notFound()
+    return row
+  }
+
+  /**
+   * Asks `allowsRecord` about the record as it is and as it would become. Answers the condition that the fields which
+   * the rule has read are unchanged, so that nothing slips between the judgement and the write.
+   */
+  async #judge(model: ResourceModel, session: Session, action: string, row: Row, becomes?: Row): Promise<Filter> {
+    const read = new Set<string>()
+    const observed = new Proxy(row, {
+      get(target, field) {
+        if (typeof field === 'string') read.add(field)
+        return Reflect.get(target, field) as unknown
+      },
+      ownKeys(target) {
+        for (const field of Object.keys(target)) read.add(field)
+        return Reflect.ownKeys(target)
+      },
+    })
+    if (!(await this.#around.access.allowsRecord(model, session, action, observed))) throw forbiddenRecord(action)
+    if (becomes !== undefined && !(await this.#around.access.allowsRecord(model, session, action, becomes)))
+      throw forbiddenRecord(action)
+    return unchanged(model, row, read)
+  }
+
+  async #own(model: ResourceModel, session: Session, message: RequestMessage, action: OwnAction): Promise<Outcome> {
+    const write = await this.allowed(model, session, message.action)
+    const params = paramValues(model, message.params)
+    let row: Row | undefined
+    if (action.record === true) {
+      row = await this.#find(model, await this.#readable(model, session, requireKey(message), params))
+      if (!matchesFilter(write.scope, model.types, row)) throw forbiddenRecord(message.action)
+      await this.#judge(model, session, message.action, row)
+    }
+    const data = action.input === undefined ? undefined : await validate(action.input, message.data)
+    const result = await this.#write(model, () => action.run({ session, params }, { data, key: message.key, row }))
+    return result === undefined ? {} : { data: result }
+  }
+
+  async #describe(model: ResourceModel, session: Session): Promise<Outcome> {
+    const access = await this.allowed(model, session, 'describe')
+    const actions: string[] = []
+    for (const action of [...model.actions, ...Object.keys(model.options.ownActions ?? {})]) {
+      if ((await this.#around.access.access(model, session, action)) !== null) actions.push(action)
+    }
+    const fields: Record<string, Json> = {}
+    for (const field of access.fields) {
+      const description = model.description.fields[field]
+      if (description === undefined) continue
+      const { type, nullable } = description
+      fields[field] = { type, nullable, operators: operatorsOf(model, field), sortable: isSortable(model, field) }
+    }
+    const lookups = Object.entries(model.options.lookups ?? {}).filter(([, { field }]) => access.fields.includes(field))
+    return {
+      data: {
+        resource: model.name,
+        key: model.keyFields,
+        version: model.options.version ?? null,
+        fields,
+        lookups: Object.fromEntries(lookups.map(([name, { field, operator }]) => [name, { field, operator }])),
+        params: [...(model.options.params ?? [])],
+        actions,
+      },
+    }
+  }
+
+  /** The row of a write as this session sees it: its key alone if it may not, or no longer, read it. */
+  async #written(
+    model: ResourceModel,
+    session: Session,
+    message: RequestMessage,
+    { row, tx }: WriteResult,
+  ): Promise<Outcome> {
+    const access = await this.#around.access.access(model, session, 'get')
+    const told = { key: keyOf(row, model.keyFields), ...(tx === undefined ? {} : { tx }) }
+    if (access === null || !matchesFilter(access.scope, model.types, row)) return told
+    const fields = access.fields.filter((field) => message.fields === undefined || message.fields.includes(field))
+    return { ...wireRow(model, row, fields), ...told }
+  }
+
+  #store<T>(work: MaybePromise<T>): Promise<T> {
+    const { clock, limits } = this.#around
+    return withTimeout(
+      clock,
+      limits.storeTimeout,
+      work,
+      () => new RtapiError('timeout', 'The records could not be read in time.'),
+    )
+  }
+
+  /** A write is not given up half-way: it may still succeed, and the reply must not say otherwise. */
+  async #write<T>(model: ResourceModel, work: () => MaybePromise<T>): Promise<T> {
+    const { clock, limits } = this.#around
+    const late = (): RtapiError =>
+      new RtapiError('timeout', `The write to ${model.name} did not finish in time; its outcome is unknown.`)
+    return withTimeout(clock, limits.storeTimeout, work(), late)
+  }
+}
+
+function ownAction(model: ResourceModel, name: string): OwnAction | undefined {
+  const actions = model.options.ownActions ?? {}
+  return Object.hasOwn(actions, name) ? actions[name] : undefined
+}
+
+function refuseUnused(message: RequestMessage, action: StandardAction | 'own'): void {
+  for (const field of Object.keys(message) as (keyof RequestMessage)[]) {
+    if (
+      field === 'type' ||
+      field === 'id' ||
+      field === 'resource' ||
+      field === 'action' ||
+      message[field] === undefined
+    )
+      continue
+    if (!takes[action].includes(field)) {
+      throw new RtapiError(
+        'bad_request',
+        `'${message.action}' takes no '${field}'; it takes ${takes[action].join(', ') || 'nothing'}`,
+      )
+    }
+  }
+}
+
+function requireKey({ key, action }: RequestMessage): Key {
+  if (key === undefined) throw new RtapiError('bad_request', `'${action}' needs a key`)
+  return key
+}
+
+/** The parents of a nested route fill in the data of a create; data that names another parent is refused. */
+function withParams(data: Json | undefined, params: Readonly<Record<string, Json>>): Json | undefined {
+  if (Object.keys(params).length === 0) return data
+  if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data))) return data
+  const given: Readonly<Record<string, Json>> = (data as Readonly<Record<string, Json>> | undefined) ?? {}
+  for (const [field, value] of Object.entries(params)) {
+    if (given[field] !== undefined && given[field] !== value)
+      throw new RtapiError('bad_request', `'${field}' in data is not that of params`)
+  }
+  return { ...given, ...params }
+}
+
+function versionCondition(model: ResourceModel, row: Row, ifVersion: string | number | undefined): Filter {
+  const field = model.options.version
+  if (ifVersion === undefined) return everything
+  if (field === undefined) throw new RtapiError('bad_request', `${model.name} has no versions: leave out 'ifVersion'`)
+  const current = versionOf(model, row)
+  if (current !== ifVersion) {
+    const details = [{ path: [field], message: `the version is ${JSON.stringify(current ?? null)}` }]
+    throw new RtapiError('conflict', 'The record has another version.', { details })
+  }
+  return { type: 'compare', field, operator: 'eq', value: ifVersion }
+}
+
+function unchanged(model: ResourceModel, row: Row, fields: ReadonlySet<string>): Filter {
+  const known = [...fields].filter((field) => Object.hasOwn(model.types, field) && isSortable(model, field))
+  return parseWhere(Object.fromEntries(known.map((field) => [field, row[field] ?? null])), {
+    types: typesOf(model, known),
+    trusted: true,
+  })
+}
+
+function operatorsOf(model: ResourceModel, field: string): readonly string[] {
+  if (!isSortable(model, field)) return ['isNull']
+  const common = ['eq', 'ne', 'in', 'nin', 'lt', 'lte', 'gt', 'gte', 'isNull']
+  return model.types[field] === 'string' ? [...common, 'startsWith'] : common
+}
+
+function noSuchResource(name: string): RtapiError {
+  return new RtapiError('not_found', `no resource '${printable(name)}'`)
+}
+
+/** One text for missing and hidden. */
+function notFound(): RtapiError {
+  return new RtapiError('not_found', 'No such record.')
+}
+
+function forbiddenRecord(action: string): RtapiError {
+  return new RtapiError('forbidden', `this session may not use '${printable(action)}' on this record`)
+}

@@ -1,0 +1,105 @@
+import type { Feed, FeedSnapshot } from './feed.ts'
+import type { FeedSpec } from './feed-spec.ts'
+import type { Group, GroupHub } from './group-hub.ts'
+import { readPosition } from './position.ts'
+import type { Key, Limits, ServerMessage, SubscribeMessage, WireChange, WireRow } from './protocol.ts'
+import type { Seen } from './row-view.ts'
+import { type KeyId, keyId } from './value.ts'
+
+/** Where a client goes on: what was logged since it left, and what it shows. */
+export interface ResumePoint {
+  readonly logged: ReadonlySet<KeyId>
+  readonly have: readonly Key[]
+}
+
+/** Reads what was logged since the client's position; `undefined` if the view cannot be continued from there. */
+export async function resumePoint(
+  hub: GroupHub,
+  spec: FeedSpec,
+  groups: readonly Group[],
+  { since, have }: SubscribeMessage,
+): Promise<ResumePoint | undefined> {
+  if (since === undefined || have === undefined) return undefined
+  const positions = readPosition(since, spec.id, groups.length)
+  if (positions === undefined) return undefined
+  const logged = new Set<KeyId>()
+  for (const [i, group] of groups.entries()) {
+    const position = positions[i]
+    const entries = position === undefined ? 'gone' : await hub.history(group.name, position)
+    if (entries === 'gone') return undefined
+    for (const { entry } of entries) {
+      // What was announced without keys cannot be told apart: the whole view is needed.
+      if (entry.type === 'coarse') return undefined
+      if (entry.type === 'changes') for (const { key } of entry.changes) logged.add(keyId(key))
+    }
+  }
+  return { logged, have }
+}
+
+interface SnapshotParts {
+  readonly id: string
+  readonly handle: string
+  readonly feed: Feed
+  readonly snapshot: FeedSnapshot
+  readonly resume: ResumePoint | undefined
+  readonly withRows: boolean
+  readonly limits: Limits
+}
+
+/**
+ * The messages that begin a view, each made when it is asked for: the snapshot in parts, and for a client that goes on
+ * where it left off only what it cannot have, followed by what it must forget.
+ */
+export function* snapshotMessages({
+  id,
+  handle,
+  feed,
+  snapshot,
+  resume,
+  withRows,
+  limits,
+}: SnapshotParts): Generator<ServerMessage, undefined> {
+  const { position } = snapshot
+  const rows = withRows ? neededRows(snapshot.rows, resume) : []
+  let part = 0
+  for (let start = 0; ;) {
+    const end = partEnd(rows, start, limits.snapshotPart)
+    const done = end >= rows.length
+    const message = {
+      type: 'snapshot',
+      id,
+      feed: handle,
+      rows: rows.slice(start, end).map(({ row }): WireRow => row),
+      part,
+      done,
+    } as const
+    yield { ...message, ...(part === 0 ? { order: feed.spec.order } : {}), ...(done ? { position } : {}) }
+    if (done) break
+    start = end
+    part++
+  }
+  if (resume === undefined) return undefined
+  const shown = new Set(snapshot.rows.map(({ row }) => keyId(row.key)))
+  const changes = resume.have
+    .filter((key) => !shown.has(keyId(key)))
+    .map((key): WireChange => ({ action: 'delete', key }))
+  if (changes.length > 0) yield { type: 'changes', feed: handle, from: position, to: position, changes }
+  return undefined
+}
+
+/** Without a point to go on from: all. */
+function neededRows(rows: readonly Seen[], resume: ResumePoint | undefined): readonly Seen[] {
+  if (resume === undefined) return rows
+  const have = new Set(resume.have.map(keyId))
+  return rows.filter(({ row }) => resume.logged.has(keyId(row.key)) || !have.has(keyId(row.key)))
+}
+
+function partEnd(rows: readonly Seen[], start: number, size: number): number {
+  let end = start
+  for (let sum = 0; end < rows.length; end++) {
+    // Key, braces and quotes of a row come on top of its data.
+    sum += (rows[end]?.size ?? 0) + 64
+    if (sum > size && end > start) break
+  }
+  return end
+}
