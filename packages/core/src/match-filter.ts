@@ -147,12 +147,11 @@ function isTextOrdered(field: string, type: FieldType, operator: Ordering, limit
   switch (operator) {
     case 'lt':
       return (row) => (read(row) ?? limit) < limit
-    case 'lte': {
+    case 'lte':
       return (row) => {
         const text = read(row)
         return text !== undefined && text <= limit
       }
-    }
     case 'gt':
       return (row) => (read(row) ?? limit) > limit
     default:
