@@ -90,8 +90,8 @@ export class FilterIndex<T> {
     }
     if (term.interval.low === undefined || term.interval.high === undefined) return 0.5
     const index = this.#byRange.get(nameOf(term))
-    const around = index?.countAround(term.interval.low) ?? 0
-    return around >= CROWD ? 0.5 : (around + 2) / ((index?.size ?? 0) + SAMPLE)
+    const overlapping = index?.count(term) ?? 0
+    return overlapping >= CROWD ? 0.5 : (overlapping + 2) / ((index?.size ?? 0) + SAMPLE)
   }
 
   #file(term: Term, entry: Entry<T>): void {
@@ -110,7 +110,7 @@ export class FilterIndex<T> {
 
 /** A field with fewer filters than this is judged by what is usual rather than by them. */
 const SAMPLE = 20
-/** So many intervals around one point are not counted one by one. */
+/** So many overlapping intervals are not counted one by one. */
 const CROWD = 64
 
 function nameOf(term: Term): string {
@@ -178,8 +178,9 @@ class RangeIndex<T> {
     this.#tree = new IntervalTree(formOrder(type), random)
   }
 
-  countAround(point: Form): number {
-    return this.#tree.count(point, CROWD)
+  /** Of entries under intervals that overlap this one, at most about `CROWD`. */
+  count({ interval }: RangeTerm): number {
+    return this.#tree.count(interval, CROWD)
   }
 
   add({ interval }: RangeTerm, entry: Entry<T>): void {

@@ -59,17 +59,21 @@ export class IntervalTree<K, V extends object> {
     this.#visit(this.#root, point, found)
   }
 
-  /** Under how many intervals' values the point lies; stops counting at `enough`. */
-  count(point: K, enough: number): number {
-    return this.#count(this.#root, point, enough)
+  /** How many values are under intervals that overlap or touch this one; stops counting at `enough`. */
+  count(interval: Interval<K>, enough: number): number {
+    return this.#count(this.#root, interval, enough)
   }
 
-  #count(node: Node<K, V> | undefined, point: K, enough: number): number {
-    if (node === undefined || enough <= 0 || !this.#endsAfter(node.reach, point)) return 0
-    let count = this.#count(node.left, point, enough)
-    if (!this.#startsBefore(node.interval, point)) return count
-    if (this.#endsAfter(node.interval, point)) count += node.values.size
-    return count + this.#count(node.right, point, enough - count)
+  #count(node: Node<K, V> | undefined, interval: Interval<K>, enough: number): number {
+    if (node === undefined || enough <= 0 || this.#isBefore(node.reach, interval)) return 0
+    let count = this.#count(node.left, interval, enough)
+    if (this.#isBefore(interval, node.interval)) return count
+    if (!this.#isBefore(node.interval, interval)) count += node.values.size
+    return count + this.#count(node.right, interval, enough - count)
+  }
+
+  #isBefore(a: Interval<K>, b: Interval<K>): boolean {
+    return a.high !== undefined && b.low !== undefined && this.#compare(a.high, b.low) < 0
   }
 
   #visit(node: Node<K, V> | undefined, point: K, found: (value: V) => void): void {
