@@ -1,0 +1,47 @@
+import type { Workload } from './workload.ts'
+
+/** Where a target listens, and what its clients speak. */
+export interface Endpoint {
+  readonly port: number
+  readonly path: string
+  readonly protocol?: string
+}
+
+/** What the server process has used since it was asked last. */
+export interface ServerUsage {
+  /** User and system time in microseconds, as the operating system accounts for them. */
+  readonly cpu: number
+  /** Writes handed to the operating system. */
+  readonly writes: number
+}
+
+export interface MemoryUse {
+  /** Bytes, after a garbage collection. */
+  readonly resident: number
+  readonly heap: number
+}
+
+/** Commands to a target's server process. */
+export interface TargetCommands {
+  start(workload: Workload): Promise<Endpoint>
+  /** Changes records for so many milliseconds; answers how many changes and how many deliveries that makes. */
+  change(milliseconds: number): Promise<{ changes: number; deliveries: number | null }>
+  usage(): Promise<ServerUsage>
+  memory(): Promise<MemoryUse>
+}
+
+/** What the clients have seen since they were asked last. */
+export interface Seen {
+  readonly deliveries: number
+  /** Microseconds from the change to its arrival, of all deliveries or a part of them. */
+  readonly latency: { readonly p50: number; readonly p99: number } | null
+}
+
+/** Commands to the load process. */
+export interface LoadCommands {
+  /** Connects and subscribes all sockets; resolves when every subscription is complete. */
+  connect(workload: Workload, endpoint: Endpoint, dialect: string): Promise<void>
+  /** Sends requests in closed loops for so many milliseconds; answers how many were answered. */
+  request(milliseconds: number): Promise<{ requests: number }>
+  seen(): Promise<Seen>
+}
