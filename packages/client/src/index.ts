@@ -1,1 +1,28 @@
-export {}
+export { createClient } from './client.ts'
+export type { Client, ClientBase, ClientOptions, ResourceClients, ResourcesOf } from './client.ts'
+export type {
+  ActionCall,
+  ActionName,
+  GetOptions,
+  Page,
+  RecordWriteOptions,
+  RequestOptions,
+  ResourceClient,
+  Shown,
+  WriteOptions,
+  Written,
+} from './resource-client.ts'
+export type { FieldOf, ListQuery, LiveQuery, Order, ParamsOf, Query, RowOf } from './query.ts'
+export type { LiveView, ViewStatus } from './live-view.ts'
+export type { ConnectionState, ConnectionStatus, ConnectionStore } from './connection-state.ts'
+export type { Recovery } from './subscriptions.ts'
+export type { FrameListener } from './frame-listener.ts'
+export type { ClientLimits } from './client-limits.ts'
+export type { ClientClock } from './client-clock.ts'
+export type { TokenSource } from './credentials.ts'
+export { OutcomeUnknownError } from './errors.ts'
+export { webSocketTransport } from './web-socket-transport.ts'
+export type { WebSocketConstructor, WebSocketLike } from './web-socket-transport.ts'
+export type { ClientTransport, TransportLink, TransportRequest } from './client-transport.ts'
+export { RtapiError, errorCodes, keyId } from '@rtapi/core/protocol'
+export type { ErrorCode, ErrorDetail, Json, Key, Row } from '@rtapi/core/protocol'

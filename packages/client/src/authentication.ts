@@ -1,0 +1,126 @@
+import type { ClientMessage, ReplyMessage } from '@rtapi/core/protocol'
+import type { Credentials, TokenSource } from './credentials.ts'
+import { errorFromWire } from './errors.ts'
+
+/** What the authentication needs from the connection. */
+export interface AuthenticationPort {
+  newId(): string
+  /** Whether `hello` was sent on a link that stands: other credentials then go in a message of their own. */
+  greeted(): boolean
+  send(messages: readonly ClientMessage[]): void
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  /** Its token is still being asked for. */
+  asking: boolean
+  /** The `auth` message that carries it; absent: the next `welcome` decides. */
+  sentAs: string | undefined
+}
+
+/** Brings credentials to the server: in `hello`, or in place by `auth`. */
+export class Authentication {
+  /** What the next `hello` carries. */
+  token: string | null = null
+  /** The version of the credentials which the server was told last. */
+  told = 0
+  readonly #credentials: Credentials
+  readonly #port: AuthenticationPort
+  readonly #waiters = new Set<Waiter>()
+
+  constructor(credentials: Credentials, port: AuthenticationPort) {
+    this.#credentials = credentials
+    this.#port = port
+  }
+
+  /** Somebody waits for the server's word on other credentials. */
+  get pending(): boolean {
+    return this.#waiters.size > 0
+  }
+
+  /**
+   * Takes other credentials, or asks for the present ones again, and tells the server if there is a link.
+   * Resolves when the server has taken them, be it on the next link; rejects when it refuses.
+   */
+  authenticate(source: TokenSource | undefined): Promise<void> {
+    if (source !== undefined) this.#credentials.set(source)
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { resolve, reject, asking: true, sentAs: undefined }
+      this.#waiters.add(waiter)
+      this.ask(
+        () => this.#tell(waiter),
+        (error) => {
+          this.#waiters.delete(waiter)
+          reject(error)
+        },
+      )
+    })
+  }
+
+  /** Asks for the token until the answer belongs to the credentials of now; calls back at once where nothing waits. */
+  ask(done: () => void, failed: (error: Error) => void): void {
+    const { version } = this.#credentials
+    const take = (token: string | null): void => {
+      if (this.#credentials.version !== version) return this.ask(done, failed)
+      this.token = token
+      done()
+    }
+    const fail = (reason: unknown): void => {
+      failed(new Error('the token could not be had', { cause: reason }))
+    }
+    try {
+      const token = this.#credentials.ask()
+      if (typeof token === 'object' && token !== null) token.then(take, fail)
+      else take(token)
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  #tell(waiter: Waiter): void {
+    waiter.asking = false
+    if (!this.#waiters.has(waiter) || !this.#port.greeted()) return
+    waiter.sentAs = this.#port.newId()
+    this.told = this.#credentials.version
+    this.#port.send([{ type: 'auth', id: waiter.sentAs, token: this.token }])
+  }
+
+  /** `hello` is being sent. */
+  greeting(): void {
+    this.told = this.#credentials.version
+  }
+
+  /** The server has taken what `hello` carried. */
+  welcomed(): void {
+    this.#settle(({ asking, sentAs }) => !asking && sentAs === undefined, undefined)
+  }
+
+  /** Takes the reply to an `auth`; answers whether it was one. */
+  reply(reply: ReplyMessage): boolean {
+    return this.#settle(
+      ({ sentAs }) => sentAs !== undefined && sentAs === reply.id,
+      reply.ok ? undefined : errorFromWire(reply.error),
+    )
+  }
+
+  /** The link is gone: the next one carries the credentials in its `hello`. */
+  lost(): void {
+    for (const waiter of this.#waiters) waiter.sentAs = undefined
+  }
+
+  /** There will be no next link. */
+  close(error: Error): void {
+    this.#settle(() => true, error)
+  }
+
+  #settle(concerned: (waiter: Waiter) => boolean, error: Error | undefined): boolean {
+    const waiters = [...this.#waiters].filter(concerned)
+    for (const waiter of waiters) {
+      this.#waiters.delete(waiter)
+      if (error === undefined) waiter.resolve()
+      else waiter.reject(error)
+    }
+    return waiters.length > 0
+  }
+}

@@ -1,0 +1,15 @@
+import type { ConnectionLimits } from './connection.ts'
+import type { RequestLimits } from './requests.ts'
+
+/** Every limit of the client, in milliseconds or counts. */
+export type ClientLimits = ConnectionLimits & RequestLimits
+
+export const defaultClientLimits: ClientLimits = {
+  requestTimeout: 30_000,
+  requestsQueued: 1_000,
+  requestsInFlight: 32,
+  connectTimeout: 10_000,
+  backoffMinimum: 500,
+  backoffMaximum: 20_000,
+  stableAfter: 5_000,
+}
