@@ -1,99 +1,17 @@
-import type { ChangeSource, Key, MaybePromise, Row, Store } from '@rtapi/core'
+import { pathCases } from './change-source-paths.ts'
+import { type SourceCase, toConformanceCase } from './change-source-run.ts'
+import type { ChangeSourceFactory, ThingWriter } from './change-source-subject.ts'
+import { transactionCases } from './change-source-transactions.ts'
+import { singleWriteCases } from './change-source-writes.ts'
 import type { ConformanceCase } from './conformance.ts'
-import type { Thing } from './things.ts'
+import { tryRandomTransactions } from './random-transactions.ts'
 
-/**
- * Writes things as users of the library do. Outside of `transaction` each call is committed when it resolves. Within
- * one, each call has sent its statements when it resolves. An adapter adds what its own `paths` need to it.
- */
-export interface ThingWriter {
-  create(data: Thing): Promise<unknown>
-  /** By loading and saving the record, or what the library offers for one record. */
-  update(id: number, patch: Partial<Thing>): Promise<unknown>
-  remove(id: number): Promise<unknown>
-  /** Commits if the work resolves and rolls back if it rejects, then rejects with the same error. Within one: a savepoint. */
-  transaction<T>(work: (writer: this) => Promise<T>): Promise<T>
-}
-
-/** A record that a path has changed. Without `action` any will do: some paths cannot tell a create from an update. */
-export interface ExpectedChange {
-  /** @default the entity of things */
-  readonly entity?: string
-  readonly key: Key
-  readonly action?: 'create' | 'update' | 'delete'
-}
-
-/** One of the ways in which the library can write records besides one by one. */
-export interface WritePath<W> {
-  /**
-   * What the source makes of it: it names the records, it says that the entity changed, or it only counts the
-   * statement as not captured, with the reason.
-   */
-  readonly as: 'captured' | 'coarse' | { readonly notCaptured: string }
-  /** Makes ready what else it needs; committed before the source is watched. */
-  prepare?(writer: W): Promise<void>
-  /** Writes, with things 1, 2 and 3 to write on, and answers what that has changed. */
-  run(writer: W): Promise<readonly ExpectedChange[]>
-}
-
-/** The paths about which each adapter has to say something. */
-export type PathName =
-  | 'bulkInsert'
-  | 'bulkInsertIgnoringConflicts'
-  | 'bulkInsertUpdatingConflicts'
-  | 'bulkUpdate'
-  | 'bulkUpdateLimited'
-  | 'bulkDelete'
-  | 'upsertNew'
-  | 'upsertExisting'
-  | 'upsertIgnored'
-  | 'increment'
-  | 'manyToManyAdd'
-  | 'manyToManyRemove'
-  | 'manyToManySet'
-  | 'applicationCascade'
-  | 'databaseCascade'
-  | 'databaseSetNull'
-  | 'softDelete'
-  | 'restore'
-  | 'changeKey'
-  | 'partialLoad'
-  | 'queryBuilder'
-  | 'rawSql'
-
-/** A source to try, over an empty table of `things` (see `thingFields`); it is not started. */
-export interface ChangeSourceSubject<W extends ThingWriter = ThingWriter> {
-  readonly source: ChangeSource
-  readonly writer: W
-  /** The store over the same table, if there is one: its writes name the transactions as the source does. */
-  readonly store?: Store
-  /** The committed record as another connection sees it now; absent: there can be no other connection. */
-  readCommitted?(id: number): MaybePromise<Row | undefined>
-  /** How many writes the source has counted as not captured. Needed if a path is `notCaptured`. */
-  uncaptured?(): number
-  /** Waits until everything committed has been emitted, if the source emits later than at the end of the write. */
-  settle?(): MaybePromise<void>
-  /** Releases it; called at the end of each case. */
-  close?(): MaybePromise<void>
-}
-
-export interface ChangeSourceFactory<W extends ThingWriter = ThingWriter> {
-  /** Called once for each case. */
-  open(): MaybePromise<ChangeSourceSubject<W>>
-  /** The entity of things, as the source names it. @default 'things' */
-  readonly entity?: string
-  /** Whether several transactions can be open at once, or why not. */
-  readonly concurrent: true | { readonly not: string }
-  /** Runs a transaction that changes things and whose COMMIT fails; rejects. Or why there can be none. */
-  readonly failingCommit: ((writer: W) => Promise<unknown>) | { readonly absent: string }
-  /** Each path, or why the library has none. More paths may be added under names of one's own. */
-  readonly paths: Readonly<Record<PathName, WritePath<W> | { readonly absent: string }>> &
-    Readonly<Record<string, WritePath<W> | { readonly absent: string }>>
-  /** Seeds of the random transactions. @default [1, 2, 3] */
-  readonly seeds?: readonly number[]
-}
-
-/** What every `ChangeSource` promises. */
+/** What every `ChangeSource` promises, and what this one declares of its paths. */
 export function changeSourceSuite<W extends ThingWriter>(factory: ChangeSourceFactory<W>): readonly ConformanceCase[] {
-  return [{ name: 'is to be written', run: async () => void (await factory.open()) }]
+  const random = (factory.seeds ?? [1, 2, 3]).map((seed): SourceCase<W> => [
+    `announces exactly what random transactions have committed (seed ${seed})`,
+    (run) => tryRandomTransactions(run, seed),
+  ])
+  const cases = [...singleWriteCases<W>(), ...transactionCases<W>(), ...random, ...pathCases(factory)]
+  return cases.map((sourceCase) => toConformanceCase(factory, sourceCase))
 }

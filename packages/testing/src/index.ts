@@ -1,3 +1,4 @@
+export * from './change-source-subject.ts'
 export * from './change-source-suite.ts'
 export { ConformanceError } from './conformance.ts'
 export type { ConformanceCase } from './conformance.ts'

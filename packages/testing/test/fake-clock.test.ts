@@ -1,4 +1,3 @@
-import { withTimeout } from '@rtapi/core'
 import { fakeClock } from '@rtapi/testing'
 import { expect, test } from 'vitest'
 
@@ -78,13 +77,4 @@ test('settle runs deferred work and promises until nothing moves, however they w
   await clock.settle()
   expect(steps).toBe(20)
   expect(clock.deferred).toBe(0)
-})
-
-test('a timeout of core runs out on it', async () => {
-  const clock = fakeClock()
-  const never = withTimeout(clock, 2_000, new Promise(() => {}), () => new Error('too slow'))
-  const outcome = expect(never).rejects.toThrow('too slow')
-  await clock.advance(2_000)
-  await outcome
-  expect(clock.timers).toBe(0)
 })
