@@ -113,7 +113,7 @@ export function compareRows(order: readonly OrderTerm[], a: Row, b: Row): number
 }
 
 const INT64_MAX = 9223372036854775807n
-const ISO_DATE = /^(\d{4})-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/
+const ISO_DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/
 const DECIMAL = /^-?\d{1,40}(\.\d{1,40})?$/
 const INTEGER = /^-?\d{1,40}$/
 
@@ -179,9 +179,12 @@ function parseDecimal(value: unknown): { value: Scalar } | { problem: string } {
 function parseDate(value: unknown): { value: Scalar } | { problem: string } {
   const problem = 'expected a date as ISO 8601 with a time zone, such as 2026-01-31T12:00:00.000Z'
   if (typeof value !== 'string' || value.length > 40) return { problem }
-  const match = ISO_DATE.exec(value)
   const instant = Date.parse(value)
-  if (match === null || Number.isNaN(instant) || Number(match[1]) === 0) return { problem }
+  if (!ISO_DATE.test(value) || Number.isNaN(instant)) return { problem }
+  // `Date.parse` takes February 30 for March 2.
+  const day = value.slice(0, 10)
+  if (new Date(Date.parse(day)).toISOString().slice(0, 10) !== day) return { problem }
   const text = new Date(instant).toISOString()
-  return text.length === 24 ? { value: text } : { problem }
+  // A time zone may lead out of the years 1 to 9999, which is as far as every database goes.
+  return text.length === 24 && !text.startsWith('0000') ? { value: text } : { problem }
 }
