@@ -72,8 +72,8 @@ export interface ChangeSourceSubject<W extends ThingWriter = ThingWriter> {
   readonly writer: W
   /** The store over the same table, if there is one: its writes name the transactions as the source does. */
   readonly store?: Store
-  /** The committed record as another connection sees it now; absent: there can be no other connection. */
-  readCommitted?(id: number): MaybePromise<Row | undefined>
+  /** The record as somebody outside of every transaction sees it now, on another connection if there can be one. */
+  readCommitted(id: number): MaybePromise<Row | undefined>
   /** How many writes the source has counted as not captured. Needed if a path is `notCaptured`. */
   uncaptured?(): number
   /** Waits until everything committed has been emitted, if the source emits later than at the end of the write. */

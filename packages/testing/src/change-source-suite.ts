@@ -12,6 +12,6 @@ export function changeSourceSuite<W extends ThingWriter>(factory: ChangeSourceFa
     `announces exactly what random transactions have committed (seed ${seed})`,
     (run) => tryRandomTransactions(run, seed),
   ])
-  const cases = [...singleWriteCases<W>(), ...transactionCases<W>(), ...random, ...pathCases(factory)]
+  const cases = [...singleWriteCases<W>(), ...transactionCases(factory), ...random, ...pathCases(factory)]
   return cases.map((sourceCase) => toConformanceCase(factory, sourceCase))
 }

@@ -1,11 +1,17 @@
 import { type SourceCase, type SourceRun, Rollback, failing } from './change-source-run.ts'
-import type { ThingWriter } from './change-source-subject.ts'
+import type { ChangeSourceFactory, ThingWriter } from './change-source-subject.ts'
 import { check, checkEqual, checkFails } from './conformance.ts'
 import { settle } from './event-loop.ts'
 import { thing } from './things.ts'
 
 /** What sources promise of transactions and savepoints. */
-export function transactionCases<W extends ThingWriter>(): readonly SourceCase<W>[] {
+export function transactionCases<W extends ThingWriter>({
+  concurrent,
+  failingCommit,
+}: ChangeSourceFactory<W>): readonly SourceCase<W>[] {
+  const noFailingCommit =
+    typeof failingCommit === 'function' ? '' : `: there is no such commit, ${failingCommit.absent}`
+  const notConcurrent = concurrent === true ? '' : `: not tried, ${concurrent.not}`
   return [
     [
       'announces a transaction after its commit, as one batch, each record once',
@@ -72,9 +78,8 @@ export function transactionCases<W extends ThingWriter>(): readonly SourceCase<W
       },
     ],
     [
-      'announces nothing if the commit fails',
+      `announces nothing if the commit fails${noFailingCommit}`,
       async (run) => {
-        const { failingCommit } = run.factory
         if (typeof failingCommit !== 'function') return
         await run.given({ id: 1 }, { id: 2 }, { id: 3 })
         await checkFails(() => failingCommit(run.writer), 'the commit did not fail')
@@ -84,9 +89,9 @@ export function transactionCases<W extends ThingWriter>(): readonly SourceCase<W
       },
     ],
     [
-      'keeps transactions apart that are open at the same time',
+      `keeps transactions apart that are open at the same time${notConcurrent}`,
       async (run) => {
-        if (run.factory.concurrent !== true) return
+        if (concurrent !== true) return
         await run.given({ id: 1 }, { id: 2 }, { id: 3 })
         const first = new Gate()
         const second = new Gate()
