@@ -51,7 +51,7 @@ async function run(): Promise<void> {
     const baseline = samples.get(BASELINE) ?? []
     for (const [target, taken] of samples) results.push(summarise(row, target, taken, baseline))
   }
-  console.log(`${formatTable(results)}`)
+  console.log(formatTable(results))
   const goals = results.flatMap((result) => result.goals)
   console.log(`\n${goals.filter((goal) => goal.reached).length} of ${goals.length} goals reached`)
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(results, null, 2)}\n`)
