@@ -26,12 +26,12 @@ export function parseWhere(where: unknown, options: ParseWhereOptions): Filter {
 
 /**
  * Checks the lookups of a resource once, when it is set up.
- * @throws TypeError for a lookup that has the name of a field, or an operator that its field does not take.
+ * @throws TypeError for a lookup that has the name of another field, or an operator that its field does not take.
  */
 export function checkLookups(lookups: Readonly<Record<string, Lookup>>, types: FieldTypes): void {
   for (const [name, lookup] of Object.entries(lookups)) {
-    if (Object.hasOwn(types, name) || name === 'and' || name === 'or') {
-      throw new TypeError(`lookup '${name}': a lookup needs a name that is neither a field nor 'and' nor 'or'`)
+    if ((Object.hasOwn(types, name) && name !== lookup.field) || name === 'and' || name === 'or') {
+      throw new TypeError(`lookup '${name}': a lookup needs a name that is neither another field nor 'and' nor 'or'`)
     }
     const type = ownValue(types, lookup.field)
     if (type === undefined) {
@@ -83,8 +83,12 @@ function readMember(name: string, value: unknown, path: string, reading: Reading
   const { types, lookups = {} } = reading
   const inside = `${path}.${printable(name)}`
   const type = ownValue(types, name)
-  if (type !== undefined) return readField({ field: name, type, path: inside }, value, reading)
   const lookup = ownValue(lookups, name)
+  // Of a lookup with the name of its field, a value is the lookup's; null and operators are the field's.
+  const isOperand = value === null || (typeof value === 'object' && !Array.isArray(value))
+  if (type !== undefined && (lookup === undefined || isOperand)) {
+    return readField({ field: name, type, path: inside }, value, reading)
+  }
   const lookupType = lookup === undefined ? undefined : ownValue(types, lookup.field)
   if (lookup === undefined || lookupType === undefined) {
     throw new RtapiError('bad_request', `unknown field '${printable(name)}' in ${path}; there are ${known(reading)}`)

@@ -44,9 +44,9 @@ export function resolveResource(resource: Resource): ResourceModel {
   if (options.version !== undefined) check(options.version, 'version')
   for (const [lookup, { field, operator }] of Object.entries(options.lookups ?? {})) {
     check(field, `lookups.${lookup}`)
-    if (Object.hasOwn(types, lookup) || lookup === 'and' || lookup === 'or') {
+    if ((Object.hasOwn(types, lookup) && lookup !== field) || lookup === 'and' || lookup === 'or') {
       throw new TypeError(
-        `resource '${name}': the lookup '${lookup}' has the name of a field or operator; choose another`,
+        `resource '${name}': the lookup '${lookup}' has the name of another field or an operator; choose another`,
       )
     }
     if (operator === 'startsWith' && types[field] !== 'string') {

@@ -1,4 +1,4 @@
-import type { Where } from './filter.ts'
+import type { Operators, Where } from './filter.ts'
 import type { GroupNaming } from './groups.ts'
 import type { Permission, StandardAction } from './permission.ts'
 import type { MaybePromise } from './runtime.ts'
@@ -13,7 +13,10 @@ import type { Json, Key, Row } from './value.ts'
  */
 export type Input<R, In, Out> = StandardSchema<In, Out> | readonly (keyof R & string)[]
 
-/** A filter under a name of its own: `where: { ids: [1, 2] }` for `{ field: 'id', operator: 'in' }`. */
+/**
+ * A filter under a name of its own: `where: { ids: [1, 2] }` for `{ field: 'id', operator: 'in' }`. It may have the name
+ * of its field: then a bare value is the lookup's, while null and operators keep their meaning.
+ */
 export interface Lookup<R = Row> {
   readonly field: keyof R & string
   readonly operator: 'eq' | 'ne' | 'in' | 'nin' | 'lt' | 'lte' | 'gt' | 'gte' | 'startsWith' | 'isNull'
@@ -128,7 +131,8 @@ type ActionTypes<A> = {
 /** The compile-time view of a resource that a client gets from its options. */
 export interface TypesOf<R, O> extends ResourceTypes {
   readonly row: Seen<R, Member<O, 'fields'>>
-  readonly where: Where<Seen<R, Member<O, 'fields'>>> & LookupsOf<R, Member<O, 'lookups'>>
+  readonly where: Omit<Where<Seen<R, Member<O, 'fields'>>>, keyof Member<O, 'lookups'>> &
+    LookupsOf<R, Member<O, 'lookups'>>
   readonly create: InputOf<Member<Member<O, 'input'>, 'create'>, R>
   readonly update: InputOf<Member<Member<O, 'input'>, 'update'>, R>
   readonly params: Member<O, 'params'> extends readonly (infer P extends string)[] ? P : never
@@ -136,7 +140,11 @@ export interface TypesOf<R, O> extends ResourceTypes {
 }
 
 type Member<O, K extends string> = O extends { readonly [P in K]: infer V } ? V : undefined
-type LookupsOf<R, L> = L extends undefined ? unknown : { readonly [K in keyof L]?: LookupValue<R, L[K]> }
+type LookupsOf<R, L> = L extends undefined
+  ? unknown
+  : {
+      readonly [K in keyof L]?: LookupValue<R, L[K]> | (K extends keyof R ? null | Operators<NonNullable<R[K]>> : never)
+    }
 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 

@@ -330,6 +330,33 @@ describe('a filter that the developer wrote', () => {
   })
 })
 
+describe('a lookup with the name of its field', () => {
+  const named: ParseWhereOptions = {
+    types: fieldTypes,
+    lookups: {
+      name: { field: 'name', operator: 'startsWith', ignoreCase: true },
+      rank: { field: 'rank', operator: 'in' },
+    },
+  }
+
+  test('takes bare values', () => {
+    const prefix = { type: 'compare', field: 'name', operator: 'startsWith', value: 'an', ignoreCase: true }
+    expect(parseWhere({ name: 'an' }, named)).toEqual(prefix)
+    expect(parseWhere({ rank: [1, 2] }, named)).toEqual(compare('rank', 'in', [1, 2]))
+    expect(refusal({ name: 1 }, named)).toBe('where.name: expected a string')
+  })
+
+  test('leaves null and operators to the field', () => {
+    expect(parseWhere({ name: { eq: 'an' } }, named)).toEqual(compare('name', 'eq', 'an'))
+    expect(parseWhere({ name: null }, named)).toEqual(compare('name', 'isNull', true))
+    expect(parseWhere({ rank: { gt: 1 } }, named)).toEqual(compare('rank', 'gt', 1))
+  })
+
+  test('is accepted', () => {
+    expect(() => checkLookups(named.lookups ?? {}, fieldTypes)).not.toThrow()
+  })
+})
+
 describe('checkLookups', () => {
   test('accepts lookups that their fields take', () => {
     const { hidden: _, ...sound } = lookups
@@ -339,11 +366,11 @@ describe('checkLookups', () => {
   test.each<[Record<string, Lookup>, string]>([
     [
       { rank: { field: 'name', operator: 'eq' } },
-      "lookup 'rank': a lookup needs a name that is neither a field nor 'and' nor 'or'",
+      "lookup 'rank': a lookup needs a name that is neither another field nor 'and' nor 'or'",
     ],
     [
       { or: { field: 'name', operator: 'eq' } },
-      "lookup 'or': a lookup needs a name that is neither a field nor 'and' nor 'or'",
+      "lookup 'or': a lookup needs a name that is neither another field nor 'and' nor 'or'",
     ],
     [
       { ids: { field: 'id', operator: 'in' } },
