@@ -110,14 +110,15 @@ export class ClientCore {
   #live(query: SubscriptionQuery): LiveView<Row> {
     const closed = this.#start()
     const subscription = this.#subscriptions.add(query, (state) => view.show(state))
+    if (closed !== undefined) subscription.suspend(closed)
     const view = new ViewStore<Row>(
-      { get: (key) => subscription.row(key), close: () => this.#subscriptions.close(subscription) },
+      {
+        state: subscription.state,
+        get: (key) => subscription.row(key),
+        close: () => this.#subscriptions.close(subscription),
+      },
       this.#report,
     )
-    if (closed !== undefined) {
-      subscription.suspend(closed)
-      view.show(subscription.state)
-    }
     return view
   }
 

@@ -49,6 +49,7 @@ export interface ViewState<R> {
 
 /** What stands behind a view. */
 export interface ViewSource<R> {
+  readonly state: ViewState<R>
   get(key: Key): R | undefined
   close(): void
 }
@@ -57,11 +58,13 @@ export interface ViewSource<R> {
 export class ViewStore<R> implements LiveView<R> {
   readonly #source: ViewSource<R>
   readonly #listeners: Listeners<[rows: readonly R[], view: LiveView<R>]>
-  #state: ViewState<R> = { rows: [], status: 'loading', error: undefined }
+  #state: ViewState<R>
   #ready = new Ready()
 
   constructor(source: ViewSource<R>, report: Report) {
     this.#source = source
+    this.#state = source.state
+    this.#settleReady()
     this.#listeners = new Listeners(report)
   }
 
@@ -126,11 +129,15 @@ export class ViewStore<R> implements LiveView<R> {
     const { rows, status, error } = this.#state
     if (next.rows === rows && next.status === status && next.error === error) return
     this.#state = next
-    if (next.status === 'live') this.#ready.resolve()
-    else if (next.status === 'ended')
-      this.#ready.reject(next.error ?? new Error('the view was closed before it was whole'))
-    else if (this.#ready.failed) this.#ready = new Ready()
+    this.#settleReady()
     this.#listeners.emit(next.rows, this)
+  }
+
+  #settleReady(): void {
+    const { status, error } = this.#state
+    if (status === 'live') this.#ready.resolve()
+    else if (status === 'ended') this.#ready.reject(error ?? new Error('the view was closed before it was whole'))
+    else if (this.#ready.failed) this.#ready = new Ready()
   }
 }
 

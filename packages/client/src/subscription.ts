@@ -219,8 +219,10 @@ export class Subscription {
 
   /** Closed by its owner. */
   close(): void {
+    if (this.#ended === 'closed') return
     if (this.id !== undefined) this.#port.leave(this.id)
     this.#forgetLink()
     this.#ended = 'closed'
+    this.#error = undefined
   }
 }
