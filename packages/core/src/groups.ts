@@ -3,7 +3,7 @@
  * It is an index for routing and never the permission.
  */
 import { sha256Hex } from './sha256.ts'
-import type { Json, Scalar } from './value.ts'
+import { type Json, type Scalar, parseValue } from './value.ts'
 
 /** The values that a filter requires a field to have: one for `eq`, several for `in`. */
 export type PinnedTerms = ReadonlyMap<string, readonly Scalar[]>
@@ -55,8 +55,15 @@ export function perRecord(...keyFields: readonly [string, ...string[]] | []): Gr
   return groupBy(first, ...rest)
 }
 
+/**
+ * Filters hold decimals in their shortest form, rows hold them as the database writes them: 1.5 and 1.50 must meet.
+ * That texts such as 007 and 7 then share a group does no harm.
+ */
 function groupPart(value: Json): string | number {
-  return typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value)
+  if (typeof value === 'number') return value
+  if (typeof value !== 'string') return JSON.stringify(value)
+  const decimal = parseValue('decimal', value)
+  return 'value' in decimal ? String(decimal.value) : value
 }
 
 const PLAIN = /^[A-Za-z0-9_-]+$/
