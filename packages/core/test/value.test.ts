@@ -215,14 +215,14 @@ describe('parseValue', () => {
   test('a number of a million digits costs nothing', () => {
     const digits = '9'.repeat(1_000_000)
     const before = performance.now()
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < 50; i++) {
       expect(parseValue('bigint', digits)).toHaveProperty('problem')
       expect(parseValue('decimal', digits)).toHaveProperty('problem')
       expect(parseValue('decimal', `1.${digits}`)).toHaveProperty('problem')
       expect(parseValue('date', digits)).toHaveProperty('problem')
     }
-    // Making one such BigInt takes a quarter of a second: four thousand would take a quarter of an hour.
-    expect(performance.now() - before).toBeLessThan(10_000)
+    // Making one such BigInt takes a quarter of a second: this would take a minute.
+    expect(performance.now() - before).toBeLessThan(5_000)
   })
 
   test('what it answers is canonical: read again it stays, and it is equal to what was read', () => {
