@@ -5,8 +5,8 @@ import { errorFromWire } from './errors.ts'
 /** What the authentication needs from the connection. */
 export interface AuthenticationPort {
   newId(): string
-  /** Whether `hello` was sent on a link that stands: other credentials then go in a message of their own. */
-  greeted(): boolean
+  /** Whether the server has taken the `hello` of a link that stands: other credentials go in a message of their own. */
+  welcomed(): boolean
   send(messages: readonly ClientMessage[]): void
 }
 
@@ -23,15 +23,20 @@ interface Waiter {
 export class Authentication {
   /** What the next `hello` carries. */
   token: string | null = null
-  /** The version of the credentials which the server was told last. */
-  told = 0
   readonly #credentials: Credentials
   readonly #port: AuthenticationPort
   readonly #waiters = new Set<Waiter>()
+  /** What the server was told last. */
+  #told: { readonly version: number; readonly token: string | null } | undefined
 
   constructor(credentials: Credentials, port: AuthenticationPort) {
     this.#credentials = credentials
     this.#port = port
+  }
+
+  /** The credentials are others than the server was told last. */
+  get changed(): boolean {
+    return this.#told?.version !== this.#credentials.version || this.#told.token !== this.token
   }
 
   /** Somebody waits for the server's word on other credentials. */
@@ -80,20 +85,26 @@ export class Authentication {
 
   #tell(waiter: Waiter): void {
     waiter.asking = false
-    if (!this.#waiters.has(waiter) || !this.#port.greeted()) return
+    if (!this.#waiters.has(waiter) || !this.#port.welcomed()) return
     waiter.sentAs = this.#port.newId()
-    this.told = this.#credentials.version
+    this.#tellNow()
     this.#port.send([{ type: 'auth', id: waiter.sentAs, token: this.token }])
   }
 
-  /** `hello` is being sent. */
-  greeting(): void {
-    this.told = this.#credentials.version
+  #tellNow(): void {
+    this.#told = { version: this.#credentials.version, token: this.token }
   }
 
-  /** The server has taken what `hello` carried. */
+  /** `hello` is being sent with the token of now. */
+  greeting(): void {
+    this.#tellNow()
+  }
+
+  /** The server has taken what `hello` carried; what came after that goes now. */
   welcomed(): void {
-    this.#settle(({ asking, sentAs }) => !asking && sentAs === undefined, undefined)
+    const waiting = [...this.#waiters].filter(({ asking }) => !asking)
+    if (this.changed) for (const waiter of waiting) this.#tell(waiter)
+    else this.#settle((waiter) => waiting.includes(waiter), undefined)
   }
 
   /** Takes the reply to an `auth`; answers whether it was one. */

@@ -89,7 +89,7 @@ export class Connection {
     this.#authentication = new Authentication(this.#credentials, {
       newId: options.newId,
       send: (messages) => this.send(messages),
-      greeted: () => this.phase !== 'none',
+      welcomed: () => this.phase === 'welcome',
     })
   }
 
@@ -249,7 +249,7 @@ export class Connection {
   }
 
   #askOnceMore(error: Error, { hurry }: { readonly hurry: boolean }): void {
-    const changed = this.#credentials.version !== this.#authentication.told
+    const { changed } = this.#authentication
     if (!changed && (this.#refused || !this.#credentials.renewable)) return this.#giveUp(error, { denied: true })
     this.#refused = !changed
     this.#retry(error, hurry ? 0 : undefined)

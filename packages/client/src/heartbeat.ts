@@ -48,7 +48,7 @@ export class Heartbeat {
     this.#actions.ping()
     this.#cancel = this.#clock.setTimer(this.#grace, () => {
       if (this.#last < asked) this.#actions.dead()
-      else this.#listen(this.#patience)
+      else this.#listen(this.#left)
     })
   }
 
@@ -57,10 +57,14 @@ export class Heartbeat {
     this.#cancel = undefined
   }
 
+  /** Milliseconds that may yet pass in silence. */
+  get #left(): number {
+    return this.#patience - (this.#clock.monotonic() - this.#last)
+  }
+
   #listen(delay: number): void {
     this.#cancel = this.#clock.setTimer(delay, () => {
-      const left = this.#patience - (this.#clock.monotonic() - this.#last)
-      if (left > 0) this.#listen(left)
+      if (this.#left > 0) this.#listen(this.#left)
       else this.probe()
     })
   }

@@ -4,8 +4,11 @@ import type { Json, Key, OrderEntry, QueryFields, Row } from '@rtapi/core/protoc
 /** A row of a resource as the client receives it. */
 export type RowOf<T extends ResourceTypes> = unknown extends T['row'] ? Row : T['row']
 
-/** The names of a row's fields. */
-export type FieldOf<T extends ResourceTypes> = keyof RowOf<T> & string
+/** The names of a row's fields; any name, where the type of the row names none. */
+export type FieldOf<T extends ResourceTypes> = [Named<RowOf<T>>] extends [never] ? string : Named<RowOf<T>>
+
+/** The fields that a type names one by one, beside an index signature it may have. */
+type Named<R> = keyof { [K in keyof R as string extends K ? never : K]: true } & string
 
 /** Values of the parents of a nested resource, by name. */
 export type ParamsOf<T extends ResourceTypes> = {

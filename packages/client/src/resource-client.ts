@@ -15,7 +15,9 @@ import type { Call } from './requests.ts'
 import type { SubscriptionQuery } from './subscription.ts'
 
 /** A row, or the fields of it that were asked for. */
-export type Shown<T extends ResourceTypes, F extends FieldOf<T>> = { readonly [K in F]: RowOf<T>[K & keyof RowOf<T>] }
+export type Shown<T extends ResourceTypes, F extends FieldOf<T>> = [FieldOf<T>] extends [F]
+  ? RowOf<T>
+  : { readonly [K in F]: RowOf<T>[K & keyof RowOf<T>] }
 
 /** One page of a list. */
 export interface Page<R> {

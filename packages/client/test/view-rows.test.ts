@@ -1,5 +1,5 @@
 import { type OrderTerm, type Row, type WireChange, compareRows } from '@rtapi/core/protocol'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { KnownRows } from '../src/known-rows.ts'
 import { ViewRows } from '../src/view-rows.ts'
