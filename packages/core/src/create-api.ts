@@ -51,10 +51,15 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
 
   const control: GroupListener = {
     receive: (_group, _seq, entry) => obey(entry),
-    // What was missed may have been a revocation: everybody is asked anew.
-    lost: () => {
-      for (const connection of connections) connection.refreshSession()
+    // What was missed may have been a revocation: everybody is asked anew, and again once nothing more can be missed.
+    lost: (group) => {
+      refreshAll()
+      group.ready.then(refreshAll, () => undefined)
     },
+  }
+
+  function refreshAll(): void {
+    for (const connection of connections) connection.refreshSession()
   }
 
   function obey(entry: LayerEntry): void {

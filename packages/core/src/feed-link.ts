@@ -28,6 +28,11 @@ export class FeedLink implements FeedMember, QueueMember {
     this.handle = handle
   }
 
+  /** Whether the client has been sent all that the feed has said. */
+  get isCurrent(): boolean {
+    return this.#held === undefined && this.queued === undefined
+  }
+
   deliver(delivery: Delivery): void {
     if (this.#held === undefined) this.#owner.queue.sendChanges(this, delivery)
     else this.#held.add(delivery, 0)
@@ -46,7 +51,7 @@ export class FeedLink implements FeedMember, QueueMember {
   release(): void {
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) this.#owner.queue.sendPending(held)
+    if (held !== undefined) this.#owner.queue.sendPending(this, held)
   }
 
   /**

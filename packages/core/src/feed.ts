@@ -34,6 +34,8 @@ export interface FeedMember {
 export interface FeedSnapshot {
   readonly rows: readonly Seen[]
   readonly position: string
+  /** Keys that were announced since `prepare`, and perhaps others: what a client has of them is not the newest. */
+  readonly touched: ReadonlyMap<KeyId, unknown>
 }
 
 /** Somebody who waits for a snapshot. */
@@ -89,6 +91,8 @@ export class Feed {
   readonly #window: FeedWindow | undefined
   /** Members by handle: nearly always one list, under the feed's own handle. */
   readonly #members = new Map<string, FeedMember[]>()
+  /** Keys whose rows a resumed client was not sent again: what it shows of them is not known. */
+  readonly #unsent = new Set<KeyId>()
   #pending: WireChange[] = []
   #position = ''
 
@@ -120,6 +124,14 @@ export class Feed {
     const members = this.#members.get(member.handle)
     if (members === undefined) this.#members.set(member.handle, [member])
     else members.push(member)
+  }
+
+  /**
+   * Some member keeps what it has of these keys. A change that was committed before they were read and is announced
+   * only later looks like none here, yet that member has not seen it: the next announcement is passed on in any case.
+   */
+  keepUnsent(ids: Iterable<KeyId>): void {
+    for (const id of ids) this.#unsent.add(id)
   }
 
   detach(member: FeedMember): void {
@@ -154,12 +166,13 @@ export class Feed {
 
   #show(view: RowView, mark: Mark): void {
     const { row, hash } = view.seen(this.spec.fields)
+    const unsent = this.#unsent.size > 0 && mark !== unexplained && this.#unsent.delete(view.id)
     const had = this.shown.get(view.id)
     if (had === undefined) {
       this.shown.set(view.id, { key: row.key, hash })
       this.#index.add(view.id, this)
       this.#push(mark.action === 'create' ? 'create' : 'enter', row, mark)
-    } else if (had.hash !== hash) {
+    } else if (had.hash !== hash || unsent) {
       had.hash = hash
       this.#push('update', row, mark)
     }
@@ -170,6 +183,7 @@ export class Feed {
     const had = this.shown.get(id)
     if (had === undefined) return
     this.shown.delete(id)
+    this.#unsent.delete(id)
     this.#index.delete(id, this)
     const action = view !== undefined && this.#readable(view.row) ? 'leave' : 'delete'
     if (this.whole) this.#pending.push({ action, key: had.key, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
@@ -257,6 +271,7 @@ export class Feed {
     this.whole = false
     for (const id of this.shown.keys()) this.#index.delete(id, this)
     this.shown.clear()
+    this.#unsent.clear()
     for (const member of all) member.dropped(reason)
   }
 }

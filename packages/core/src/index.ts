@@ -9,7 +9,18 @@ export { compileFilter, matchesFilter } from './match-filter.ts'
 export * from './memory-layer.ts'
 export * from './memory-store.ts'
 export * from './permission.ts'
-export { allowAny, every, forActions, isAdmin, isAuthenticated, not, owns, readOnly, some } from './permissions.ts'
+export {
+  allowAny,
+  every,
+  forActions,
+  isAdmin,
+  isAuthenticated,
+  not,
+  owns,
+  readOnly,
+  type SessionPermission,
+  some,
+} from './permissions.ts'
 export * from './protocol.ts'
 export * from './resource.ts'
 export { type Clock, type MaybePromise, type Report, type ReportContext, systemClock } from './runtime.ts'

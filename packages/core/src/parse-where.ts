@@ -1,5 +1,5 @@
 import type { FieldTypes, Filter, Operator } from './filter.ts'
-import { allOf, anyOf } from './filter-algebra.ts'
+import { allOf, anyOf, negate } from './filter-algebra.ts'
 import { type Limits, RtapiError, defaultLimits, printable } from './protocol.ts'
 import type { Lookup } from './resource.ts'
 import { type FieldType, type Scalar, isComparable, parseValue } from './value.ts'
@@ -64,6 +64,10 @@ function readWhere(where: unknown, path: string, depth: number, reading: Reading
   if (names.length === 0 && depth > 0) countClause(path, reading)
   return allOf(
     ...names.map((name) => {
+      // Only a scope may say it, as `not(permission)` does; clients have the opposite of each operator.
+      if (name === 'not' && reading.trusted === true && !Object.hasOwn(reading.types, name)) {
+        return negate(readWhere(where[name], `${path}.not`, depth + 1, reading))
+      }
       if (name === 'and' || name === 'or') return readJunction(name, where[name], `${path}.${name}`, depth + 1, reading)
       return readMember(name, where[name], path, reading)
     }),

@@ -14,14 +14,17 @@ export function isRead(action: string): boolean {
   return readActions.has(action)
 }
 
+/** A permission that looks at the session and the action alone, and so fits every resource. */
+export type SessionPermission = Pick<Permission, 'allows'>
+
 /** Permits everything to everybody. */
-export const allowAny: Permission = {}
+export const allowAny: SessionPermission = {}
 
 /** Permits signed-in sessions. */
-export const isAuthenticated: Permission = { allows: ({ session }) => session.user !== null }
+export const isAuthenticated: SessionPermission = { allows: ({ session }) => session.user !== null }
 
 /** Permits users whose `role` is `'admin'` or whose `admin` is `true`. */
-export const isAdmin: Permission = {
+export const isAdmin: SessionPermission = {
   allows({ session: { user } }) {
     if (user === null) return false
     return ('role' in user && user.role === 'admin') || ('admin' in user && user.admin === true)
@@ -29,7 +32,7 @@ export const isAdmin: Permission = {
 }
 
 /** Permits list, get, describe and subscribe alone. */
-export const readOnly: Permission = { allows: ({ action }) => isRead(action) }
+export const readOnly: SessionPermission = { allows: ({ action }) => isRead(action) }
 
 /**
  * Lets a session write only the records whose `field` holds the id of its user. Reads are not limited. A create may

@@ -1,5 +1,6 @@
 import type { FieldTypes } from './filter.ts'
 import { type GroupNaming, wholeResource } from './groups.ts'
+import { checkLookups } from './parse-where.ts'
 import type { StandardAction } from './permission.ts'
 import type { WireRow } from './protocol.ts'
 import type { Resource, ResourceOptions } from './resource.ts'
@@ -42,17 +43,7 @@ export function resolveResource(resource: Resource): ResourceModel {
   for (const field of options.params ?? []) check(field, 'params')
   for (const field of options.groups?.fields ?? []) check(field, 'groups')
   if (options.version !== undefined) check(options.version, 'version')
-  for (const [lookup, { field, operator }] of Object.entries(options.lookups ?? {})) {
-    check(field, `lookups.${lookup}`)
-    if ((Object.hasOwn(types, lookup) && lookup !== field) || lookup === 'and' || lookup === 'or') {
-      throw new TypeError(
-        `resource '${name}': the lookup '${lookup}' has the name of another field or an operator; choose another`,
-      )
-    }
-    if (operator === 'startsWith' && types[field] !== 'string') {
-      throw new TypeError(`resource '${name}': lookups.${lookup} uses startsWith on '${field}', which is not a string`)
-    }
-  }
+  checkLookups(options.lookups ?? {}, types)
   for (const [side, input] of Object.entries(options.input ?? {})) {
     if (Array.isArray(input)) for (const field of input as readonly string[]) check(field, `input.${side}`)
   }

@@ -125,9 +125,13 @@ export class SendQueue {
   }
 
   /** Sends changes that were held back elsewhere, in their turn. */
-  sendPending(pending: PendingChanges): void {
+  sendPending(member: QueueMember, pending: PendingChanges): void {
     const message = pending.message()
-    if (message !== undefined) this.send(message)
+    if (message === undefined) return
+    if (this.#items.length === 0 && this.#hasRoom) return this.#write(message)
+    member.queued = pending
+    this.#bytes += pending.size
+    this.#items.push({ kind: 'changes', member, pending })
   }
 
   /** Sends a view from its beginning. Changes of the view that come later go behind it. */

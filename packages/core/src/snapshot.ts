@@ -60,7 +60,7 @@ export function* snapshotMessages({
   limits,
 }: SnapshotParts): Generator<ServerMessage, undefined> {
   const { position } = snapshot
-  const rows = withRows ? neededRows(snapshot.rows, resume) : []
+  const rows = withRows ? neededRows(snapshot, resume) : []
   let part = 0
   for (let start = 0; ;) {
     const end = partEnd(rows, start, limits.snapshotPart)
@@ -88,10 +88,15 @@ export function* snapshotMessages({
 }
 
 /** Without a point to go on from: all. */
-function neededRows(rows: readonly Seen[], resume: ResumePoint | undefined): readonly Seen[] {
-  if (resume === undefined) return rows
-  const have = new Set(resume.have.map(keyId))
-  return rows.filter(({ row }) => resume.logged.has(keyId(row.key)) || !have.has(keyId(row.key)))
+function neededRows(snapshot: FeedSnapshot, resume: ResumePoint | undefined): readonly Seen[] {
+  if (resume === undefined) return snapshot.rows
+  const kept = new Set(keptKeys(snapshot, resume))
+  return snapshot.rows.filter(({ row }) => !kept.has(keyId(row.key)))
+}
+
+/** The keys whose rows the client keeps as it has them. */
+export function keptKeys({ touched }: FeedSnapshot, { have, logged }: ResumePoint): readonly KeyId[] {
+  return have.map(keyId).filter((id) => !logged.has(id) && !touched.has(id))
 }
 
 function partEnd(rows: readonly Seen[], start: number, size: number): number {

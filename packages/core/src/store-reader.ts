@@ -7,6 +7,7 @@ import type { Gate } from './gate.ts'
 import type { Group, GroupHub, GroupListener } from './group-hub.ts'
 import { writePosition } from './position.ts'
 import { type Limits, RtapiError } from './protocol.ts'
+import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
 import { RowView } from './row-view.ts'
 import type { Store } from './store.ts'
@@ -246,8 +247,8 @@ export class StoreReader implements GroupListener {
     const { filter, scope, order, limit, model } = feed.spec
     try {
       await Promise.all(feed.groups.map((group) => group.ready))
-      await Promise.all([...load.waiters].map(async (waiter) => waiter.prepare?.(feed.groups)))
       for (let attempt = 1; ; attempt++) {
+        await Promise.all([...load.waiters].map(async (waiter) => waiter.prepare?.(feed.groups)))
         // One row more than is shown tells whether there are more.
         const query = { where: allOf(filter, scope), order, limit: (limit ?? limits.viewRows) + 1 }
         const rows = await gate.run(() =>
@@ -404,6 +405,7 @@ export class StoreReader implements GroupListener {
       if (group.position.epoch === position.epoch) this.#applied.set(group, position)
     const arriving = new Set(arrivals.map(({ feed }) => feed))
     const changed = new Set<Feed>()
+    const freshOf = new Map<ResourceModel, ReadonlyMap<KeyId, FreshRow>>()
     for (const set of this.#sets.values()) {
       if (set.size === 0) continue
       const fresh = freshRows(set, keys, rows)
@@ -420,13 +422,15 @@ export class StoreReader implements GroupListener {
         const touched = this.#loads.get(feed)?.touched
         for (const [id, { key }] of keys) touched?.set(id, key)
       }
-      for (const arrival of arrivals) if (arrival.feed.spec.model === set.model) this.#arrive(arrival, fresh)
+      freshOf.set(set.model, fresh)
     }
+    // Members hear of these changes before anybody new joins them: what a feed shows is then what they show.
     for (const feed of changed) {
       feed.flush(() => this.#positionOf(feed))
       if (feed.stale) this.#load(feed)
       else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) this.#dropFeed(feed)
     }
+    for (const arrival of arrivals) this.#arrive(arrival, freshOf.get(arrival.feed.spec.model) ?? new Map())
   }
 
   #arrive({ feed, load, rows }: Arrival, fresh: ReadonlyMap<KeyId, FreshRow>): void {
@@ -440,7 +444,7 @@ export class StoreReader implements GroupListener {
     )
     feed.stale ||= staleBefore
     feed.flush(() => this.#positionOf(feed))
-    const snapshot: FeedSnapshot = { rows: seen, position: feed.begin(() => this.#positionOf(feed)) }
+    const snapshot: FeedSnapshot = { rows: seen, position: feed.begin(() => this.#positionOf(feed)), touched: fresh }
     for (const waiter of load.waiters) waiter.attach(snapshot)
     load.waiters.clear()
     this.release(feed)

@@ -9,7 +9,7 @@ import type { ResourceModel } from './resource-model.ts'
 import type { Report } from './runtime.ts'
 import type { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
-import { type ResumePoint, resumePoint, snapshotMessages } from './snapshot.ts'
+import { type ResumePoint, keptKeys, resumePoint, snapshotMessages } from './snapshot.ts'
 import type { StoreReader } from './store-reader.ts'
 
 /** What the subscriptions of a connection need around them. */
@@ -221,7 +221,7 @@ export class Subscriptions implements LinkOwner {
   }
 
   #attach(subscription: Subscription, feed: Feed, snapshot: FeedSnapshot, resume: ResumePoint | undefined): void {
-    const link = this.#linkOf(feed)
+    const link = (resume === undefined ? this.#findLink(feed) : undefined) ?? this.#openLink(feed)
     link.subscriptions.add(subscription.id)
     subscription.link = link
     if (subscription.resumes && resume === undefined)
@@ -236,16 +236,19 @@ export class Subscriptions implements LinkOwner {
       withRows: subscription.message.rows !== false,
       limits: this.#around.limits,
     })
+    if (resume !== undefined) feed.keepUnsent(keptKeys(snapshot, resume))
     this.queue.sendSnapshot(link, subscription.id, messages)
   }
 
-  #linkOf(feed: Feed): FeedLink {
-    const taken = new Set<string>()
-    for (const link of this.#links) {
-      if (link.feed === feed) return link
-      taken.add(link.handle)
-    }
-    // A link that has moved on to another feed keeps its handle.
+  #findLink(feed: Feed): FeedLink | undefined {
+    for (const link of this.#links) if (link.feed === feed && link.isCurrent) return link
+    return undefined
+  }
+
+  /** A subscription that resumes is told what to forget under a handle of its own. */
+  #openLink(feed: Feed): FeedLink {
+    const taken = new Set([...this.#links].map((link) => link.handle))
+    // A link that has moved on to another feed keeps its handle, too.
     let { handle } = feed
     while (taken.has(handle)) handle += '_'
     const link = new FeedLink(this, feed, handle)

@@ -1,0 +1,242 @@
+import {
+  type Api,
+  type ChangeBatch,
+  type MemoryStore,
+  type Row,
+  compareRows,
+  createApi,
+  defineResource,
+  groupBy,
+  memoryBus,
+  memoryStore,
+} from '@rtapi/core'
+import { type FakeClock, fakeClock } from '@rtapi/testing'
+import { expect, test } from 'vitest'
+import { type SeededRandom, seededRandom } from '../../src/seeded-random.ts'
+import type { ViewState } from '../../src/view-state.ts'
+import { ModelClient } from './model-client.ts'
+import { Scheduler, scheduledLayer, scheduledStore } from './scheduled.ts'
+
+type Note = { id: number; topicId: number; score: number | null; text: string; owner: number }
+type Member = { id: number; userId: number; topicId: number }
+
+/** `SEED=62` runs one seed again, `SEEDS=1000` runs more of them. */
+const FIRST = Number(process.env['SEED'] ?? 1)
+const SEEDS = Number(process.env['SEEDS'] ?? (process.env['SEED'] === undefined ? 60 : 1))
+
+const USERS = [1, 2, 3]
+const TOPICS = [1, 2, 3]
+
+const queries = [
+  {},
+  { where: { topicId: 1 } },
+  { where: { topicId: { in: [1, 2] } } },
+  { where: { score: { gte: 3 } } },
+  { where: { score: { isNull: true } }, order: [['text', 'desc']] },
+  { order: [['score', 'desc']], limit: 3 },
+  { where: { topicId: 2 }, order: [['score', 'asc']], limit: 2 },
+  { where: { topicId: { in: [1, 3] } }, order: [['text', 'asc']], limit: 4 },
+  { key: 2 },
+  { fields: ['topicId'] },
+] as const
+
+/** Everything that one run is made of. Two processes share the log; what takes time takes it in an order of the seed. */
+function world(seed: number) {
+  const random = seededRandom(seed)
+  const scheduler = new Scheduler(random)
+  const clock = fakeClock()
+  const notes = memoryStore<Note>({
+    entity: 'Note',
+    fields: {
+      id: 'integer',
+      topicId: 'integer',
+      score: { type: 'integer', nullable: true },
+      text: 'string',
+      owner: 'integer',
+    },
+  })
+  const members = memoryStore<Member>({
+    entity: 'Member',
+    fields: { id: 'integer', userId: 'integer', topicId: 'integer' },
+  })
+  const bus = memoryBus({ clock, history: { entries: 20 } })
+  const errors: unknown[] = []
+  // Both processes write: each change is announced now by this one, now by that one.
+  const outlets: ((batch: ChangeBatch) => void)[] = []
+  for (const store of [notes, members]) store.start((batch) => random.pick(outlets)(batch))
+  const api = (): Api =>
+    createApi({
+      resources: [
+        defineResource('notes', {
+          store: scheduledStore(notes, scheduler),
+          groups: groupBy('topicId'),
+          permissions: [
+            {
+              scope: ({ session }) =>
+                scheduler.call(() => {
+                  const own = members.find().filter(({ userId }) => userId === session.user?.id)
+                  return {
+                    or: [{ topicId: { in: own.map(({ topicId }) => topicId) } }, { owner: Number(session.user?.id) }],
+                  }
+                }),
+            },
+          ],
+          dependsOn: [{ entity: 'Member', users: ({ userId }) => [Number(userId)] }],
+        }),
+      ],
+      changes: [{ start: (emit) => void outlets.push(emit), stop: () => undefined }],
+      layer: scheduledLayer(bus.layer(), scheduler, random),
+      authenticate: ({ token }) => ({ user: { id: Number(token) } }),
+      clock,
+      limits: { rate: 1e9, burst: 1e9, subscriptions: 1_000 },
+      report: (error) => errors.push(error),
+    })
+  return { random, scheduler, clock, notes, members, api, errors }
+}
+
+type World = ReturnType<typeof world>
+
+function expected({ notes, members }: World, user: number, query: (typeof queries)[number]): readonly Row[] {
+  const topics = new Set(
+    members
+      .find()
+      .filter(({ userId }) => userId === user)
+      .map(({ topicId }) => topicId),
+  )
+  const {
+    where = {},
+    order = [],
+    limit,
+    key,
+    fields,
+  } = { where: undefined, order: undefined, limit: undefined, key: undefined, fields: undefined, ...query }
+  const terms = [...order, ['id', 'asc'] as const].map(
+    ([field, direction]) => [field, direction, field === 'text' ? 'string' : 'integer'] as const,
+  )
+  const filter = where as { topicId?: number | { in: readonly number[] }; score?: { gte?: number; isNull?: boolean } }
+  return notes
+    .find()
+    .filter((row) => topics.has(row.topicId) || row.owner === user)
+    .filter((row) => key === undefined || row.id === key)
+    .filter(
+      ({ topicId }) =>
+        filter.topicId === undefined ||
+        (typeof filter.topicId === 'number' ? topicId === filter.topicId : filter.topicId.in.includes(topicId)),
+    )
+    .filter(({ score }) => filter.score?.gte === undefined || (score !== null && score >= filter.score.gte))
+    .filter(({ score }) => filter.score?.isNull === undefined || score === null)
+    .sort((a, b) => compareRows(terms, a, b))
+    .slice(0, limit)
+    .map((row) => (fields === undefined ? row : { id: row.id, topicId: row.topicId }))
+}
+
+const change = (random: SeededRandom, notes: MemoryStore<Note>): void => {
+  const rows = notes.find()
+  const id = rows.length === 0 ? 0 : random.pick(rows).id
+  const score = random.chance(0.2) ? null : random.integer(6)
+  const kind = random.next()
+  if (rows.length < 4 || kind < 0.3) {
+    notes.create({
+      topicId: random.pick(TOPICS),
+      score,
+      text: random.pick(['a', 'b', 'B', 'é']),
+      owner: random.pick(USERS),
+    })
+  } else if (kind < 0.5) notes.delete(id)
+  else if (kind < 0.7) notes.update(id, { topicId: random.pick(TOPICS) })
+  else notes.update(id, { score, owner: random.pick(USERS) })
+}
+
+const changeMember = (random: SeededRandom, members: MemoryStore<Member>): void => {
+  const [row] = members.find().filter(() => random.chance(0.3))
+  if (row === undefined) members.create({ userId: random.pick(USERS), topicId: random.pick(TOPICS) })
+  else if (random.chance(0.5)) members.delete(row.id)
+  else members.update(row.id, { topicId: random.pick(TOPICS) })
+}
+
+/** Lets everything that is under way come to its end, in the order of the seed. */
+async function quiesce(scheduler: Scheduler, clock: FakeClock): Promise<void> {
+  await clock.settle()
+  while (scheduler.size > 0) {
+    scheduler.step()
+    await clock.settle()
+  }
+}
+
+async function run(seed: number, steps: number): Promise<{ checked: number; resumed: number }> {
+  const here = world(seed)
+  const { random, scheduler, clock, notes, members } = here
+  const apis = [here.api(), here.api()] as const
+  await quiesce(scheduler, clock)
+  let clients: ModelClient[] = []
+  let checked = 0
+  let resumed = 0
+  const act = (): void => {
+    const dice = random.integer(20)
+    const client = clients.length === 0 ? undefined : random.pick(clients)
+    if (client === undefined || (dice === 0 && clients.length < 4))
+      clients.push(new ModelClient(random.pick(apis), random.pick(USERS)))
+    else if (dice === 1) {
+      client.close()
+      const next = new ModelClient(random.pick(apis), client.user)
+      for (const view of client.views.values()) {
+        if (view.state.end === undefined) next.resume(view)
+        resumed++
+      }
+      clients = clients.map((other) => (other === client ? next : other))
+    } else if (dice <= 3) client.subscribe(random.pick(queries))
+    else if (dice === 4 && client.views.size > 0) client.unsubscribe(random.pick([...client.views.keys()]))
+    else if (dice === 5) client.pause()
+    else if (dice === 6) client.read()
+    else if (dice <= 8) changeMember(random, members)
+    else change(random, notes)
+  }
+  for (let i = 0; i < steps; i++) {
+    act()
+    for (let n = random.integer(6); n > 0; n--) scheduler.step()
+    if (random.chance(0.7)) await clock.settle()
+    if (i % 40 !== 39) continue
+    for (const client of clients) client.read()
+    await quiesce(scheduler, clock)
+    for (const client of clients) {
+      expect(client.violations, `seed ${seed}, step ${i}`).toEqual([])
+      expect(client.closing, `seed ${seed}, step ${i}`).toBeUndefined()
+      for (const [id, { query, state, from }] of client.views) {
+        const want = expected(here, client.user, query)
+        expect(
+          state.rows,
+          `seed ${seed}, step ${i}, user ${client.user}, ${id} ${JSON.stringify(query)}\n${from === undefined ? '' : story(from)}\nresumed\n${story(state)}`,
+        ).toEqual(want)
+        checked++
+      }
+    }
+  }
+  for (const client of clients) client.close()
+  await quiesce(scheduler, clock)
+  for (const api of apis) {
+    const { feeds, subscriptions, connections, groups } = api.stats()
+    expect({ feeds, subscriptions, connections, groups }, `seed ${seed}`).toEqual({
+      feeds: 0,
+      subscriptions: 0,
+      connections: 0,
+      groups: 2,
+    })
+    await api.close()
+  }
+  expect(here.errors, `seed ${seed}`).toEqual([])
+  expect(clock.timers, `seed ${seed}`).toBe(0)
+  return { checked, resumed }
+}
+
+function story(state: ViewState): string {
+  return state.log
+    .slice(-8)
+    .map((message) => JSON.stringify(message))
+    .join('\n')
+}
+
+test('every view equals a fresh authorised query, in any order of what happens', async () => {
+  let checked = 0
+  for (let seed = FIRST; seed < FIRST + SEEDS; seed++) checked += (await run(seed, 120)).checked
+  expect(checked).toBeGreaterThan(SEEDS * 5)
+}, 60_000)
