@@ -22,6 +22,10 @@ export class FeedSet implements ShownIndex {
     return this.#feeds.size
   }
 
+  feeds(): Iterable<Feed> {
+    return this.#feeds.values()
+  }
+
   find(id: string): Feed | undefined {
     return this.#feeds.get(id)
   }

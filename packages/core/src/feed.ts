@@ -85,6 +85,8 @@ export class Feed {
   /** `shown` is what a client of the feed shows. */
   whole = false
   groups: Group[] = []
+  /** How far the groups stood, in entries, when the members were told a position; unknown right after a change. */
+  toldAt: number | undefined
   readonly #index: ShownIndex
   readonly #wants: (row: Row) => boolean
   readonly #readable: (row: Row) => boolean
@@ -241,9 +243,18 @@ export class Feed {
     if (this.#pending.length === 0) return
     const changes = this.#pending
     this.#pending = []
+    this.#send(changes, position())
+  }
+
+  /** Tells the members where the groups stand although nothing has changed for them: so a quiet feed stays resumable. */
+  tellPosition(position: string): void {
+    if (this.#position !== '') this.#send([], position)
+  }
+
+  #send(changes: readonly WireChange[], to: string): void {
     const from = this.#position
-    const to = position()
     this.#position = to
+    this.toldAt = undefined
     for (const [handle, members] of this.#members) {
       const delivery: Delivery = {
         changes,

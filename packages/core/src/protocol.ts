@@ -167,7 +167,10 @@ export interface Limits {
   readonly snapshotPart: number
   /** Keys a client may name in `have`. */
   readonly have: number
-  /** Units a second and burst of one connection: a subscription costs 5, a write 2, anything else 1. */
+  /**
+   * Units a second and burst of one connection: a subscription costs 5, a write 2, anything else 1. The burst lets a
+   * client that comes back with all of its subscriptions have them at once.
+   */
   readonly rate: number
   readonly burst: number
   /** Bad messages within ten seconds that close the connection. */
@@ -216,7 +219,7 @@ export const defaultLimits: Limits = {
   snapshotPart: 262_144,
   have: 1_000,
   rate: 50,
-  burst: 100,
+  burst: 600,
   badMessages: 3,
   sendSoft: 262_144,
   sendHard: 1_048_576,

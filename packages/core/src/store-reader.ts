@@ -45,6 +45,9 @@ const BATCH = 1_000
 const MAX_TOUCHED = 1_000
 const MAX_ATTEMPTS = 3
 const RETRY_DELAY = 1_000
+/** Milliseconds between looks at feeds whose groups have gone on without them, and the entries that matter. */
+const POSITION_INTERVAL = 10_000
+const POSITION_DRIFT = 100
 
 /**
  * Reads the rows of one store for all feeds of this process, one batch after the other: a changed key is read only
@@ -72,6 +75,7 @@ export class StoreReader implements GroupListener {
   readonly #applied = new Map<Group, Position>()
   #caughtUp: (() => void)[] = []
   readonly #retries = new Map<Feed | 'read', () => void>()
+  #positionsAt = 0
   #closed = false
 
   constructor(store: Store<Row, unknown, unknown>, around: ReaderSurroundings) {
@@ -431,6 +435,7 @@ export class StoreReader implements GroupListener {
       else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) this.#dropFeed(feed)
     }
     for (const arrival of arrivals) this.#arrive(arrival, freshOf.get(arrival.feed.spec.model) ?? new Map())
+    this.#tellPositions()
   }
 
   #arrive({ feed, load, rows }: Arrival, fresh: ReadonlyMap<KeyId, FreshRow>): void {
@@ -449,6 +454,26 @@ export class StoreReader implements GroupListener {
     load.waiters.clear()
     this.release(feed)
     if (feed.stale || this.#waiting.has(feed)) this.#load(feed)
+  }
+
+  /**
+   * A feed to which nothing happens keeps the position it told last, while the log of a busy group moves on and one day
+   * no longer reaches back to it. Every few seconds, feeds that have fallen behind are told where they stand.
+   */
+  #tellPositions(): void {
+    const now = this.#around.clock.monotonic()
+    if (now - this.#positionsAt < POSITION_INTERVAL) return
+    this.#positionsAt = now
+    for (const set of this.#sets.values()) {
+      for (const feed of set.feeds()) {
+        let entries = 0
+        for (const group of feed.groups) entries += this.#applied.get(group)?.seq ?? 0
+        feed.toldAt ??= entries
+        if (!feed.whole || entries - feed.toldAt < POSITION_DRIFT) continue
+        feed.tellPosition(this.#positionOf(feed))
+        feed.toldAt = entries
+      }
+    }
   }
 
   #positionOf(feed: Feed): string {
