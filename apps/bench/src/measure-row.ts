@@ -26,6 +26,9 @@ export interface Plan {
 /** Milliseconds without a delivery after which no more are expected. */
 const SILENCE = 300
 
+/** Milliseconds of traffic before the first measurement, at least. */
+const WARM_UP = 1_500
+
 /** Measures a row: target after target in turn, again and again, so that what disturbs one disturbs all. */
 export async function measureRow(
   row: Row,
@@ -42,7 +45,7 @@ export async function measureRow(
   const benches = new Map<string, Bench>()
   try {
     for (const [name, entry] of entries) benches.set(name, await Bench.start(row, entry))
-    for (const bench of benches.values()) await bench.measure(milliseconds)
+    for (const bench of benches.values()) await bench.measure(Math.max(milliseconds, WARM_UP))
     for (let pair = 0; pair < pairs; pair++) {
       for (const [name, bench] of benches) samples.get(name)?.push(await bench.measure(milliseconds))
     }

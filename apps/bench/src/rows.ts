@@ -87,7 +87,7 @@ export const rows: readonly Row[] = [
       records: 10_000,
       sockets: 100,
       following: { type: 'filters', each: 100 },
-      traffic: { type: 'changes', atOnce: 10, interval: 20 },
+      traffic: { type: 'changes', atOnce: 200, interval: 150 },
     },
     goal: 0.01,
   },

@@ -42,8 +42,8 @@ export interface Item {
 export function makeItem(id: number): Item {
   return {
     id,
-    topic: id % 1_000,
-    price: (id * 7_919) % 10_000,
+    topic: id,
+    price: (id * 7_919) % 100_000,
     title: `Item number ${id}`,
     author: `user-${id % 97}`,
     text: 'A line of text as people write them.',
@@ -92,7 +92,10 @@ export function followedRecords({ records, sockets }: Workload, each: number): r
   return lists
 }
 
-/** One of many filters: a third each are equality on the topic, a list of records, and a range of the price. */
+/**
+ * One of many filters: a third each are equality on the topic, a list of records, and a range of the price. About every
+ * other change concerns one of ten thousand.
+ */
 export interface ItemFilter {
   readonly topic?: number
   readonly id?: { readonly in: readonly number[] }
@@ -102,6 +105,6 @@ export interface ItemFilter {
 export function makeFilter(number: number, records: number): ItemFilter {
   const part = Math.floor(number / 3)
   if (number % 3 === 0) return { topic: part }
-  if (number % 3 === 1) return { id: { in: [0, 1, 2].map((i) => ((part * 3 + i) % records) + 1) } }
+  if (number % 3 === 1) return { id: { in: [0, 1, 2].map((i) => ((part * 31 + i) % (records * 10)) + 1) } }
   return { price: { gte: part * 3, lt: part * 3 + 3 } }
 }
