@@ -32,7 +32,9 @@ const taskFields = {
   notes: z.string().max(10_000).nullable(),
 }
 
-export const newTask = z.strictObject({ projectId: id, ...taskFields }).exactPartial({ state: true, assigneeId: true, points: true, estimate: true, dueAt: true, notes: true })
+export const newTask = z
+  .strictObject({ projectId: id, ...taskFields })
+  .exactPartial({ state: true, assigneeId: true, points: true, estimate: true, dueAt: true, notes: true })
 export const taskPatch = z.strictObject({ projectId: id, ...taskFields }).exactPartial()
 
 export const newComment = z.strictObject({ taskId: id, text: text(2_000) })

@@ -44,8 +44,6 @@ export type TaskRow = {
 export type CommentRow = {
   readonly id: number
   readonly taskId: number
-  /** The project of the task: it decides who may read the comment. Computed, in no resource. */
-  readonly projectId: number
   readonly authorId: number
   readonly text: string
   readonly createdAt: string

@@ -37,7 +37,8 @@ export function slowGuessing(now: () => number = Date.now): SlowGuessing {
 
   async function turn(): Promise<void> {
     if (running < mostAtOnce) running++
-    else if (waiting.length >= mostWaiting) throw new HttpError(503, 'Too many sign-ins at once.', { 'retry-after': '1' })
+    else if (waiting.length >= mostWaiting)
+      throw new HttpError(503, 'Too many sign-ins at once.', { 'retry-after': '1' })
     else await new Promise<void>((resolve) => waiting.push(resolve))
   }
 

@@ -1,0 +1,10 @@
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+// The page is built from the sources of the packages, as the server runs them.
+export default defineConfig({
+  root: new URL('page', import.meta.url).pathname,
+  plugins: [react()],
+  resolve: { conditions: ['rtapi-source', 'module', 'browser', 'development|production'] },
+  build: { outDir: '../dist-page', emptyOutDir: true, target: 'es2023', sourcemap: true },
+})
