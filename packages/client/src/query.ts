@@ -11,9 +11,9 @@ export type FieldOf<T extends ResourceTypes> = [Named<RowOf<T>>] extends [never]
 type Named<R> = keyof { [K in keyof R as string extends K ? never : K]: true } & string
 
 /** Values of the parents of a nested resource, by name. */
-export type ParamsOf<T extends ResourceTypes> = {
-  readonly [P in T['params']]?: P extends keyof RowOf<T> ? NonNullable<RowOf<T>[P]> : Json
-}
+export type ParamsOf<T extends ResourceTypes> = [T['params']] extends [never]
+  ? Readonly<Record<string, never>>
+  : { readonly [P in T['params']]?: P extends keyof RowOf<T> ? NonNullable<RowOf<T>[P]> : Json }
 
 /** The order of rows: `{ createdAt: 'desc' }`, or pairs where the sequence of several fields should leap to the eye. */
 export type Order<F extends string> =
