@@ -16,7 +16,21 @@ export interface Codec {
 export const jsonCodec: Codec = {
   name: 'json',
   encode: (frame) => JSON.stringify(frame),
-  decode: (data) => JSON.parse(typeof data === 'string' ? data : utf8.decode(data)) as unknown,
+  decode(data) {
+    const text = typeof data === 'string' ? data : utf8.decode(data)
+    const value: unknown = JSON.parse(text)
+    if (MAYBE_INFINITE.test(text)) JSON.parse(text, refuseInfinite)
+    return value
+  },
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Numbers too large for a double have an exponent of three digits or very many digits; `JSON.parse` reads them as infinity. */
+const MAYBE_INFINITE = /\d[eE]\+?\d{3}|\d{200}/
+
+function refuseInfinite(_: string, value: unknown): unknown {
+  if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
+    throw new SyntaxError('the frame holds a number that is too large')
+  return value
+}
