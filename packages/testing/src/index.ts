@@ -1,5 +1,6 @@
 export * from './change-source-subject.ts'
 export * from './change-source-suite.ts'
+export { type CodecFactory, codecSuite } from './codec-suite.ts'
 export { ConformanceError } from './conformance.ts'
 export type { ConformanceCase } from './conformance.ts'
 export { settle } from './event-loop.ts'
