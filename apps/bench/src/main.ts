@@ -13,6 +13,7 @@ const { values: flags } = parseArgs({
     targets: { type: 'string' },
     pairs: { type: 'string' },
     milliseconds: { type: 'string' },
+    profile: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -27,6 +28,7 @@ if (flags.help) {
   --quick              fewer and shorter measurements, done within a minute
   --pairs n            measurements of each target in each row
   --milliseconds n     length of one measurement
+  --profile folder     writes a CPU profile of each server there
   --json file          writes the results there too`)
 } else {
   await run()
@@ -39,6 +41,7 @@ async function run(): Promise<void> {
   const plan: Plan = {
     pairs: Number(flags.pairs ?? (flags.quick ? 3 : 7)),
     milliseconds: Number(flags.milliseconds ?? (flags.quick ? 500 : 2_000)),
+    profiles: flags.profile,
   }
   console.log(
     `Node ${process.versions.node}, ${pinning ? 'server and load on a core each' : 'processes not tied to cores'}, ` +

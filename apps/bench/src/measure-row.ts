@@ -21,6 +21,8 @@ export interface Plan {
   readonly pairs: number
   /** Milliseconds of each measurement. */
   readonly milliseconds: number
+  /** A folder for a CPU profile of each server. */
+  readonly profiles: string | undefined
 }
 
 /** Milliseconds without a delivery after which no more are expected. */
@@ -33,7 +35,7 @@ const WARM_UP = 1_500
 export async function measureRow(
   row: Row,
   entries: ReadonlyMap<string, TargetEntry>,
-  { pairs, milliseconds }: Plan,
+  { pairs, milliseconds, profiles }: Plan,
 ): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map([...entries.keys()].map((name) => [name, [] as Sample[]]))
   if (row.unit === 'socket') {
@@ -44,7 +46,8 @@ export async function measureRow(
   }
   const benches = new Map<string, Bench>()
   try {
-    for (const [name, entry] of entries) benches.set(name, await Bench.start(row, entry))
+    for (const [name, entry] of entries)
+      benches.set(name, await Bench.start(row, entry, profileFlags(profiles, `${row.name}-${name}`)))
     for (const bench of benches.values()) await bench.measure(Math.max(milliseconds, WARM_UP))
     for (let pair = 0; pair < pairs; pair++) {
       for (const [name, bench] of benches) samples.get(name)?.push(await bench.measure(milliseconds))
@@ -53,6 +56,10 @@ export async function measureRow(
   } finally {
     for (const bench of benches.values()) await bench.stop()
   }
+}
+
+function profileFlags(folder: string | undefined, name: string): readonly string[] {
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}.cpuprofile`]
 }
 
 /** A target with its clients, connected and subscribed. */
@@ -67,8 +74,13 @@ class Bench {
     this.load = load
   }
 
-  static async start(row: Row, entry: TargetEntry, before?: (server: TargetCommands) => Promise<void>): Promise<Bench> {
-    const server = startProcess<TargetCommands>(entry.file, 0)
+  static async start(
+    row: Row,
+    entry: TargetEntry,
+    nodeFlags: readonly string[],
+    before?: (server: TargetCommands) => Promise<void>,
+  ): Promise<Bench> {
+    const server = startProcess<TargetCommands>(entry.file, 0, nodeFlags)
     const load = startProcess<LoadCommands>(new URL('./load/load.ts', import.meta.url), 1)
     const bench = new Bench(row, server, load)
     try {
@@ -152,7 +164,7 @@ interface Work {
 /** Memory with all sockets less memory without any, in processes of their own. */
 async function measureMemory(row: Row, entry: TargetEntry): Promise<Sample> {
   let empty: MemoryUse = { resident: 0, heap: 0 }
-  const bench = await Bench.start(row, entry, async (server) => {
+  const bench = await Bench.start(row, entry, [], async (server) => {
     empty = await server.memory()
   })
   try {
