@@ -2,9 +2,10 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalText } from '../src/filter-algebra.ts'
 import { type ParseWhereOptions, checkLookups, operatorsOf, parseWhere } from '../src/parse-where.ts'
-import { RtapiError, defaultLimits } from '../src/protocol.ts'
+import { defaultLimits } from '../src/protocol.ts'
 import type { Lookup } from '../src/resource.ts'
 import { fieldTypes, wheres } from './support/filters.ts'
+import { refusal as refusalOf } from './support/refusal.ts'
 
 const lookups: Record<string, Lookup> = {
   ranks: { field: 'rank', operator: 'in' },
@@ -17,13 +18,9 @@ const lookups: Record<string, Lookup> = {
 const options: ParseWhereOptions = { types: fieldTypes, lookups }
 
 function refusal(where: unknown, given: ParseWhereOptions = options): string {
-  try {
-    parseWhere(where, given)
-  } catch (error) {
-    if (error instanceof RtapiError && error.code === 'bad_request') return error.message
-    throw error
-  }
-  throw new Error(`accepted ${JSON.stringify(where)}`)
+  const { code, message } = refusalOf(() => parseWhere(where, given))
+  expect(code).toBe('bad_request')
+  return message
 }
 
 function compare(field: string, operator: string, value: unknown): object {
