@@ -49,6 +49,8 @@ export interface RecordingApiOptions {
   readonly codecs?: readonly Codec[]
   /** @default systemClock */
   readonly clock?: Clock
+  /** What is done in the middle of `accept`. */
+  readonly onAccept?: (link: RecordedLink) => void
   /** What is done with each frame besides recording it. */
   readonly onReceive?: (link: RecordedLink, data: string | Uint8Array) => void
   /** Milliseconds of real time after which waiting fails. @default 5_000 */
@@ -79,6 +81,7 @@ export function recordingApi(options: RecordingApiOptions = {}): RecordingApi {
       const link = new Link({ socket, handshake, codec }, arrivals)
       links.push(link)
       arrivals.tell()
+      options.onAccept?.(link)
       return link.events(options.onReceive)
     },
     link: (index) => arrivals.wait(`link ${index}, of ${links.length}`, () => links[index]),

@@ -72,7 +72,7 @@ export class TestClient {
     this.#api = api
     this.#options = options
     this.#codec = codec
-    this.#socket = new TestSocket({ read: (data) => this.#read(data), closed: () => this.#arrived() })
+    this.#socket = new TestSocket(api.limits.frame, { read: (data) => this.#read(data), closed: () => this.#arrived() })
     const handshake: Handshake = { transport: 'test', url: '/', headers: options.headers ?? {}, remoteAddress: '::1' }
     this.#socket.attach(api.accept(this.#socket, handshake, codec))
   }

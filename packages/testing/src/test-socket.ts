@@ -1,4 +1,4 @@
-import type { EncodedFrame, SocketEvents, TransportSocket } from '@rtapi/core'
+import { type EncodedFrame, type SocketEvents, type TransportSocket, closeCodes } from '@rtapi/core'
 
 /** Why and by whom a link was ended. */
 export interface Closing {
@@ -13,6 +13,7 @@ export class TestSocket implements TransportSocket {
   /** Every frame sent, in order, read or not. */
   readonly frames: (string | Uint8Array)[] = []
   closing: Closing | undefined
+  readonly #limit: number
   readonly #read: (data: string | Uint8Array) => void
   readonly #closed: () => void
   #events: SocketEvents | undefined
@@ -20,7 +21,9 @@ export class TestSocket implements TransportSocket {
   #bytes = 0
   #paused = false
 
-  constructor(on: { readonly read: (data: string | Uint8Array) => void; readonly closed: () => void }) {
+  /** @param limit - bytes of the largest frame that is taken from the client. */
+  constructor(limit: number, on: { readonly read: (data: string | Uint8Array) => void; readonly closed: () => void }) {
+    this.#limit = limit
     this.#read = on.read
     this.#closed = on.closed
   }
@@ -49,7 +52,9 @@ export class TestSocket implements TransportSocket {
   }
 
   receive(data: string | Uint8Array): void {
-    if (this.closing === undefined) this.#events?.receive(data)
+    if (this.closing !== undefined) return
+    if (byteLength(data) > this.#limit) this.close(closeCodes.tooBig, 'frame too big')
+    else this.#events?.receive(data)
   }
 
   closeByClient(code: number, reason: string): void {
