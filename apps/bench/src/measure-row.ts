@@ -25,6 +25,8 @@ export interface Plan {
   readonly profiles: string | undefined
 }
 
+const LOAD = new URL('./load/load.ts', import.meta.url)
+
 /** Milliseconds without a delivery after which no more are expected. */
 const SILENCE = 300
 
@@ -74,18 +76,12 @@ class Bench {
     this.load = load
   }
 
-  static async start(
-    row: Row,
-    entry: TargetEntry,
-    nodeFlags: readonly string[],
-    before?: (server: TargetCommands) => Promise<void>,
-  ): Promise<Bench> {
+  static async start(row: Row, entry: TargetEntry, nodeFlags: readonly string[] = []): Promise<Bench> {
     const server = startProcess<TargetCommands>(entry.file, 0, nodeFlags)
-    const load = startProcess<LoadCommands>(new URL('./load/load.ts', import.meta.url), 1)
+    const load = startProcess<LoadCommands>(LOAD, 1)
     const bench = new Bench(row, server, load)
     try {
       const endpoint = await server.commands.start(row.workload)
-      await before?.(server.commands)
       await load.commands.connect(row.workload, endpoint, entry.dialect)
       return bench
     } catch (error) {
@@ -145,10 +141,6 @@ class Bench {
     return { deliveries, ended, latency, done: deliveries }
   }
 
-  memory(): Promise<MemoryUse> {
-    return this.server.commands.memory()
-  }
-
   async stop(): Promise<void> {
     await this.load.stop()
     await this.server.stop()
@@ -161,23 +153,25 @@ interface Work {
   readonly latency: Seen['latency']
 }
 
-/** Memory with all sockets less memory without any, in processes of their own. */
+/** Sockets that are there before the memory of the others is measured: what the first ones need, all share. */
+const FIRST_SOCKETS = 500
+
+/** Memory with all sockets less memory with the first of them, in processes of their own. */
 async function measureMemory(row: Row, entry: TargetEntry): Promise<Sample> {
-  let empty: MemoryUse = { resident: 0, heap: 0 }
-  const bench = await Bench.start(row, entry, [], async (server) => {
-    empty = await server.memory()
-  })
+  const server = startProcess<TargetCommands>(entry.file, 0)
+  const loads = [1, 2].map(() => startProcess<LoadCommands>(LOAD, 1))
+  const [first, others] = loads
   try {
-    const full = await bench.memory()
-    const { sockets } = row.workload
-    return {
-      cost: (full.resident - empty.resident) / sockets,
-      heap: (full.heap - empty.heap) / sockets,
-      perSecond: 0,
-      writes: 0,
-      latency: null,
-    }
+    const { workload } = row
+    const endpoint = await server.commands.start(workload)
+    await first?.commands.connect({ ...workload, sockets: FIRST_SOCKETS }, endpoint, entry.dialect)
+    const before = await server.commands.memory()
+    await others?.commands.connect(workload, endpoint, entry.dialect)
+    const after = await server.commands.memory()
+    const each = (use: keyof MemoryUse): number => (after[use] - before[use]) / workload.sockets
+    return { cost: each('resident'), heap: each('heap'), perSecond: 0, writes: 0, latency: null }
   } finally {
-    await bench.stop()
+    for (const load of loads) await load.stop()
+    await server.stop()
   }
 }

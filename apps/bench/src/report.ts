@@ -10,6 +10,8 @@ export interface Result {
   readonly ratio: number
   /** Microseconds, or kilobytes for each socket. */
   readonly cost: number
+  /** Kilobytes of heap for each socket, where memory is measured. */
+  readonly heap: number
   readonly perSecond: number
   readonly writes: number
   /** Milliseconds. */
@@ -28,6 +30,7 @@ export function summarise(row: Row, target: string, samples: readonly Sample[], 
     target,
     ratio,
     cost: median(samples.map(({ cost }) => cost)) / (isMemory ? 1_024 : 1),
+    heap: median(samples.map(({ heap }) => heap)) / 1_024,
     perSecond: median(samples.map(({ perSecond }) => perSecond)),
     writes: median(samples.map(({ writes }) => writes)),
     p50: latency(samples, 'p50'),
@@ -62,7 +65,9 @@ export function formatTable(results: readonly Result[]): string {
     result.row,
     result.target,
     result.ratio.toFixed(result.ratio < 0.1 ? 3 : 2),
-    result.row === 'memory' ? `${result.cost.toFixed(1)} KB` : `${result.cost.toFixed(2)} µs`,
+    result.row === 'memory'
+      ? `${result.cost.toFixed(1)} KB (heap ${result.heap.toFixed(1)})`
+      : `${result.cost.toFixed(2)} µs`,
     result.perSecond === 0 ? '' : Math.round(result.perSecond).toLocaleString('en'),
     result.perSecond === 0 ? '' : result.writes.toFixed(3),
     result.p50 === null ? '' : `${result.p50.toFixed(2)} / ${result.p99?.toFixed(2)}`,

@@ -50,7 +50,7 @@ export function serveTarget(target: Target): void {
     async memory(): Promise<MemoryUse> {
       // Several, with pauses: pages go back to the system only some time after the collection.
       for (let i = 0; i < 5; i++) {
-        globalThis.gc?.()
+        globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
         await delay(200)
       }
       const { rss, heapUsed, external } = process.memoryUsage()
