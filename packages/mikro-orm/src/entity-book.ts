@@ -1,0 +1,75 @@
+import { type EntityMetadata, type EntityName, type MetadataStorage, type Platform, helper } from '@mikro-orm/core'
+import type { Json } from '@rtapi/core'
+import { Cascades, type DefaultRules } from './cascades.ts'
+import { type EntityShape, shapeOf } from './entity-shape.ts'
+import { type RawRow, knownOfData } from './record.ts'
+
+/** What the captures have to know of the entities; read from the metadata once. */
+export class EntityBook {
+  readonly cascades: Cascades
+  /** Whether each flush outside of a transaction has one of its own. */
+  readonly implicitTransactions: boolean
+  readonly #metadata: MetadataStorage
+  readonly #platform: Platform
+  readonly #shapes = new Map<EntityMetadata, EntityShape>()
+  readonly #tables = new Map<string, readonly EntityMetadata[]>()
+
+  constructor(
+    metadata: MetadataStorage,
+    platform: Platform,
+    options: { readonly implicitTransactions: boolean; readonly rules: DefaultRules },
+  ) {
+    this.#metadata = metadata
+    this.#platform = platform
+    this.implicitTransactions = options.implicitTransactions
+    const metas = [...metadata.getAll().values()].filter(({ embeddable, virtual }) => !embeddable && virtual !== true)
+    this.cascades = new Cascades(metas, options.rules)
+    for (const meta of metas) {
+      const table = meta.tableName.toLowerCase()
+      this.#tables.set(table, [...(this.#tables.get(table) ?? []), meta])
+    }
+  }
+
+  shapeOf(meta: EntityMetadata): EntityShape {
+    const known = this.#shapes.get(meta)
+    if (known !== undefined) return known
+    const shape = shapeOf(meta, this.#platform)
+    this.#shapes.set(meta, shape)
+    return shape
+  }
+
+  metaOf(entity: object): EntityMetadata {
+    return helper(entity).__meta
+  }
+
+  /** The metadata under which the driver is given an entity. */
+  metaOfClass<E extends object>(entityName: EntityName<E>): EntityMetadata {
+    return this.#metadata.get(entityName)
+  }
+
+  /** The values in the form of the database, as far as they are known, in wire form. */
+  known(shape: EntityShape, data: RawRow): Record<string, Json> {
+    return knownOfData(shape, data, this.#platform)
+  }
+
+  /** Whether an entity has this table, whose name is in lower case. */
+  isTable(name: string): boolean {
+    return this.#tables.has(name)
+  }
+
+  /** The entities of which records change with rows of this table: of a pivot table those on both sides. */
+  entitiesOf(table: string, verb: string): readonly string[] {
+    const entities = new Set<string>()
+    for (const meta of this.#tables.get(table) ?? []) {
+      if (meta.pivotTable === true) {
+        for (const { targetMeta } of meta.relations)
+          if (targetMeta !== undefined) entities.add(targetMeta.root.className)
+        continue
+      }
+      entities.add(meta.root.className)
+      if (verb === 'insert') continue
+      for (const entity of this.cascades.onDelete(meta)) if (verb !== 'update') entities.add(entity)
+    }
+    return [...entities]
+  }
+}

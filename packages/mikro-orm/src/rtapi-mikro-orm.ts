@@ -1,0 +1,150 @@
+import type { Configuration, EntityManager, EntityName, MetadataStorage } from '@mikro-orm/core'
+import { AbstractSqlDriver, type SqlEntityManager } from '@mikro-orm/sql'
+import type { ChangeSource, Report, Row, Store } from '@rtapi/core'
+import { dialectOf } from './dialects/dialect.ts'
+import { EntityBook } from './entity-book.ts'
+import type { EntityShape } from './entity-shape.ts'
+import { NativeCapture } from './native-capture.ts'
+import { type EntityFilters, OrmStore, type OrmStoreContext } from './orm-store.ts'
+import { StagedWrites, type TransactionContext } from './staged-writes.ts'
+import { type UncapturedStatement, UncapturedWrites } from './uncaptured.ts'
+import { UnitOfWorkCapture } from './unit-of-work-capture.ts'
+import type { WireData, WireRow } from './wire-row.ts'
+
+/** What is needed of a `MikroORM` on a SQL driver. */
+export interface SqlOrm {
+  readonly em: SqlEntityManager
+  getMetadata(): MetadataStorage
+}
+
+export interface RtapiMikroOrmOptions {
+  /**
+   * Hears of failures that nobody waits for, and once of each kind of statement that could not be captured.
+   * @default MikroORM's own logger, as warnings
+   */
+  readonly report?: Report
+  /**
+   * Makes the entity manager of one operation of a store; it must be a new one. Set the parameters of filters here, or
+   * a schema. @default a fork of `orm.em` outside of any request or transaction
+   */
+  readonly fork?: () => EntityManager
+}
+
+export interface EntityStoreOptions<Excluded extends string = never> {
+  /** Fields that the store does not have, by their names on the wire. @default none */
+  readonly exclude?: readonly Excluded[]
+  /** MikroORM's filters of the entity, as in `em.find`. @default those that are on by default */
+  readonly filters?: EntityFilters
+}
+
+/** MikroORM's part of an API: stores of its entities, and the source of their changes. */
+export interface RtapiMikroOrm {
+  /**
+   * A store of the records of an entity.
+   * @throws TypeError if the key of the entity refers to a composite key, its rows are spread over several tables, or
+   *   `exclude` names a field that does not exist or belongs to the key.
+   */
+  store<E extends object, Excluded extends string = never>(
+    entity: EntityName<E>,
+    options?: EntityStoreOptions<Excluded>,
+  ): Store<Omit<WireRow<E>, Excluded> & Row, WireData<Omit<WireRow<E>, Excluded>>, WireData<Omit<WireRow<E>, Excluded>>>
+  /** The source of all changes that are written through this `MikroORM`, of every entity. Each call makes one. */
+  changes(): ChangeSource
+  /** The kinds of statements that could not be captured, with how often they came. */
+  uncaptured(): readonly UncapturedStatement[]
+  /** Lets go of MikroORM: nothing is captured any more. Stores still work. */
+  stop(): void
+}
+
+/**
+ * Makes stores and a change source of a `MikroORM`. Captures from now on what is written through it; call it once for
+ * each, before the application writes.
+ * @throws TypeError if the driver is not one of SQLite, PostgreSQL, MariaDB and MySQL.
+ */
+export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): RtapiMikroOrm {
+  const { em } = orm
+  const { config } = em
+  const driver = em.getDriver()
+  if (!(driver instanceof AbstractSqlDriver)) throw new TypeError('rtapi needs a SQL driver of MikroORM')
+  const platform = driver.getPlatform()
+  const dialect = dialectOf(platform)
+  const report = options.report ?? loggerReport(config)
+  const rules = config.get('schemaGenerator')
+  const book = new EntityBook(orm.getMetadata(), platform, {
+    implicitTransactions: config.get('implicitTransactions') !== false,
+    rules: { delete: rules?.defaultDeleteRule, update: rules?.defaultUpdateRule },
+  })
+  const uncaptured = new UncapturedWrites(report)
+  const native: NativeCapture = new NativeCapture(() => staged, book, uncaptured)
+  const staged: StagedWrites = new StagedWrites(dialect, report, (sql, open) => native.written(sql, open))
+  const capture = new UnitOfWorkCapture(staged, book, native)
+  const detach = native.attach(driver)
+  staged.tap.attach(driver.getConnection('write'))
+  // The manager of the events is shared by forks; forks with a manager of their own make it from the configuration.
+  em.getEventManager().registerSubscriber(capture)
+  config.set('subscribers', [...config.get('subscribers'), capture])
+
+  const context: OrmStoreContext = {
+    platform,
+    dialect,
+    report,
+    fork: () => (options.fork?.() ?? em.fork({ disableContextResolution: true })) as SqlEntityManager,
+    async trackOf(fork) {
+      const { transaction } = await staged.tap.trackOf(fork.getTransactionContext<TransactionContext>() ?? {})
+      if (transaction === undefined) throw new Error('the entity manager has no open transaction')
+      return transaction
+    },
+  }
+
+  return {
+    store<E extends object, Excluded extends string = never>(
+      entity: EntityName<E>,
+      storeOptions: EntityStoreOptions<Excluded> = {},
+    ) {
+      const shape = without(book.shapeOf(book.metaOfClass(entity)), storeOptions.exclude ?? [])
+      // The types of the fields are those which `shapeOf` reads from the same entity.
+      return new OrmStore(shape, context, storeOptions.filters) as unknown as ReturnType<
+        RtapiMikroOrm['store']
+      > as never
+    },
+    changes: () => changeSource(staged),
+    uncaptured: () => uncaptured.list(),
+    stop() {
+      staged.tap.stop()
+      detach()
+      capture.stop()
+      config.set(
+        'subscribers',
+        [...config.get('subscribers')].filter((subscriber) => subscriber !== capture),
+      )
+    },
+  }
+}
+
+function changeSource(staged: StagedWrites): ChangeSource {
+  let undo: (() => void) | undefined
+  return {
+    start(emit) {
+      undo ??= staged.listen(emit)
+    },
+    stop() {
+      undo?.()
+    },
+  }
+}
+
+function without(shape: EntityShape, excluded: readonly string[]): EntityShape {
+  for (const name of excluded) {
+    const isKey = shape.key?.some((field) => field.name === name) === true
+    if (isKey || !shape.fields.has(name)) {
+      throw new TypeError(`${shape.meta.className} has no field '${name}' that could be excluded`)
+    }
+  }
+  return { ...shape, fields: new Map([...shape.fields].filter(([name]) => !excluded.includes(name))) }
+}
+
+function loggerReport(config: Configuration): Report {
+  return (error, { during }) => {
+    config.getLogger().warn('info', `rtapi, ${during}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

@@ -1,0 +1,85 @@
+import type { Collection, Hidden, HiddenProps, PrimaryProperty, ScalarReference } from '@mikro-orm/core'
+import type { Json } from '@rtapi/core'
+
+/** A reference to an entity, by the one method that matters to types. */
+interface ReferenceLike<T> {
+  unwrap(): T
+}
+
+/** The value of a property as it travels: dates, big integers and bytes as text, objects as JSON. */
+export type WireValue<T> = T extends null | undefined
+  ? null
+  : T extends Date | bigint | Uint8Array
+    ? string
+    : T extends string
+      ? `${T}`
+      : T extends number
+        ? Plain<T>
+        : T extends boolean
+          ? boolean
+          : T extends readonly (infer Item)[]
+            ? readonly WireValue<Item>[]
+            : T extends object
+              ? {
+                  readonly [K in keyof T as K extends string ? (T[K] extends Method ? never : K) : never]: WireValue<
+                    T[K]
+                  >
+                }
+              : Json
+
+/** A number without the brands that MikroORM puts on types; numbers of an enum stay what they are. */
+type Plain<T extends number> = `${T}` extends `${infer N extends number}` ? N : number
+
+type Method = (...args: never[]) => unknown
+
+/** The key of an entity: one value, since composite keys do not travel as one field. */
+type KeyOf<T> =
+  PrimaryProperty<T> extends keyof T
+    ? WireValue<Extract<NonNullable<T[PrimaryProperty<T>]>, string | number | bigint>>
+    : never
+
+/** The entity to which a property refers; `never` if it is no relation to one. */
+type TargetOf<V> =
+  V extends ReferenceLike<infer T>
+    ? V extends ScalarReference<unknown>
+      ? never
+      : T
+    : V extends Date | Uint8Array | readonly unknown[]
+      ? never
+      : V extends object
+        ? [PrimaryProperty<V>] extends [never]
+          ? never
+          : V
+        : never
+
+type HiddenNames<E> = (E extends { [HiddenProps]?: infer Names } ? Names : never) | BrandedHidden<E>
+type BrandedHidden<E> = { [K in keyof E]-?: NonNullable<E[K]> extends Hidden.Brand ? K : never }[keyof E]
+
+type FieldName<E, K extends keyof E> = K extends string
+  ? K extends HiddenNames<E>
+    ? never
+    : NonNullable<E[K]> extends Method | Collection<object> | ScalarReference<unknown>
+      ? never
+      : [TargetOf<NonNullable<E[K]>>] extends [never]
+        ? K
+        : [KeyOf<TargetOf<NonNullable<E[K]>>>] extends [never]
+          ? never
+          : `${K}Id`
+  : never
+
+type FieldValue<V> =
+  | ([TargetOf<NonNullable<V>>] extends [never] ? WireValue<NonNullable<V>> : KeyOf<TargetOf<NonNullable<V>>>)
+  | (V extends null | undefined ? null : never)
+
+/**
+ * The row of an entity as it travels: each scalar property under its own name, each to-one relation as the key of its
+ * target under the name of the property followed by `Id`. Collections, methods, lazy and hidden properties are left
+ * out. Types do not tell which properties are not persistent or computed: name those as `exclude` of the store.
+ */
+export type WireRow<E> = { readonly [K in keyof E as FieldName<E, K>]: FieldValue<E[K]> }
+
+/** What a create or an update is given: fields in wire form, or as the entity holds them. */
+export type WireData<R> = { readonly [F in keyof R]?: R[F] | Loose<NonNullable<R[F]>> }
+
+/** Validators may have turned text into what it stands for. */
+type Loose<V> = V extends string ? (string extends V ? Date | bigint | Uint8Array : never) : never

@@ -1,0 +1,147 @@
+import { type EntityProperty, type Platform, Type, isRaw } from '@mikro-orm/core'
+import { type FieldType, type Json, parseValue } from '@rtapi/core'
+import { decimalText } from './decimal-text.ts'
+import type { Field } from './entity-shape.ts'
+
+/** A value that cannot be shown: a raw fragment of SQL, a date that is none. */
+export class NoWireValue extends TypeError {}
+
+/**
+ * The wire form of a value as the application sees it.
+ * @throws NoWireValue if it has none.
+ */
+export function toWire(type: FieldType, value: unknown): Json {
+  if (value === null || value === undefined) return null
+  if (isRaw(value)) throw new NoWireValue('a raw fragment of SQL has no value')
+  switch (type) {
+    case 'string':
+      return textOf(value)
+    case 'boolean':
+      return value === true || value === 1 || value === '1'
+    case 'integer':
+    case 'number':
+      return Number(value)
+    case 'bigint':
+      return canonical(type, textOf(value))
+    case 'decimal':
+      return canonical(type, typeof value === 'number' ? decimalText(value) : textOf(value))
+    case 'date':
+      return dateText(value)
+    case 'bytes':
+      return bytesText(value)
+    default:
+      return plainJson(value)
+  }
+}
+
+/** The value as the application sees it, from the form in which the driver hands it over and MikroORM remembers it. */
+export function fromDatabase(holder: EntityProperty, value: unknown, platform: Platform): unknown {
+  if (value === null || value === undefined || holder.customType === undefined) return value
+  return holder.customType.convertToJSValue(value, platform) as unknown
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return `${value}`
+  throw new NoWireValue('not text')
+}
+
+function canonical(type: FieldType, text: string): Json {
+  const parsed = parseValue(type, text)
+  return 'value' in parsed ? parsed.value : text
+}
+
+function dateText(value: unknown): string {
+  const date = value instanceof Date ? value : new Date(typeof value === 'number' ? value : textOf(value))
+  if (Number.isNaN(date.getTime())) throw new NoWireValue('not a date')
+  return date.toISOString()
+}
+
+function bytesText(value: unknown): string {
+  if (value instanceof Uint8Array) {
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  }
+  throw new NoWireValue('not bytes')
+}
+
+function plainJson(value: unknown): Json {
+  if (typeof value !== 'object') return typeof value === 'bigint' ? value.toString() : (value as Json)
+  return JSON.parse(
+    JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? member.toString() : member)),
+  ) as Json
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/**
+ * The value as the application's entities hold it, from the wire form, or from that very form: validators may have
+ * turned the text of a date into a `Date` already. Objects are taken for json alone.
+ */
+export function fromWire(field: Field, value: unknown): { value: unknown } | { problem: string } {
+  if (value === null || value === undefined) return field.nullable ? { value: null } : { problem: 'must not be null' }
+  const { holder, type } = field
+  switch (type) {
+    case 'json':
+      return { value }
+    case 'bytes':
+      return bytesFrom(value)
+    case 'string':
+      return stringFrom(holder, value)
+    case 'date': {
+      const parsed = parseValue(type, value instanceof Date && !Number.isNaN(+value) ? value.toISOString() : value)
+      return 'problem' in parsed ? parsed : { value: new Date(String(parsed.value)) }
+    }
+    case 'bigint': {
+      const parsed = parseValue(type, typeof value === 'bigint' ? value.toString() : value)
+      if ('problem' in parsed || holder.runtimeType === 'string') return parsed
+      return { value: BigInt(String(parsed.value)) }
+    }
+    default: {
+      const parsed = parseValue(type, value)
+      if ('problem' in parsed || !isAllowed(holder, parsed.value)) return { problem: problemOf(parsed, holder) }
+      return parsed
+    }
+  }
+}
+
+function stringFrom(holder: EntityProperty, value: unknown): { value: unknown } | { problem: string } {
+  const parsed = parseValue('string', value)
+  if ('problem' in parsed) return parsed
+  const text = String(parsed.value)
+  if (!isAllowed(holder, text)) return { problem: problemOf(parsed, holder) }
+  const type = builtInType(holder)
+  if (type === 'uuid') return UUID.test(text) ? { value: text.toLowerCase() } : { problem: 'expected a UUID' }
+  if (type === 'date') return isDay(text) ? { value: text } : { problem: 'expected a date such as 2026-01-31' }
+  if (type === undefined && holder.length !== undefined && Array.from(text).length > holder.length) {
+    return { problem: `expected at most ${holder.length} characters` }
+  }
+  return { value: text }
+}
+
+function isDay(text: string): boolean {
+  return (
+    /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text)
+  )
+}
+
+/** The name under which MikroORM registers the type of a property; `undefined` for plain ones and the application's. */
+export function builtInType({ customType }: EntityProperty): string | undefined {
+  return customType === undefined ? undefined : Type.getOrmType(customType.constructor)
+}
+
+function isAllowed({ enum: isEnum, items }: EntityProperty, value: unknown): boolean {
+  return isEnum !== true || items === undefined || items.some((item) => item === value)
+}
+
+function problemOf(parsed: { problem: string } | object, { items = [] }: EntityProperty): string {
+  return 'problem' in parsed ? parsed.problem : `expected one of ${items.join(', ')}`
+}
+
+function bytesFrom(value: unknown): { value: unknown } | { problem: string } {
+  if (value instanceof Uint8Array) return { value: Buffer.from(value) }
+  const problem = 'expected bytes in base64'
+  if (typeof value !== 'string' || !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value)) {
+    return { problem }
+  }
+  return { value: Buffer.from(value, 'base64') }
+}
