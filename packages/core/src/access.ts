@@ -2,7 +2,6 @@ import { nothing, type Filter, type Where } from './filter.ts'
 import { matchesFilter } from './match-filter.ts'
 import { parseWhere } from './parse-where.ts'
 import type { PermissionContext } from './permission.ts'
-import { every } from './permissions.ts'
 import { type Limits, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type MaybePromise, type Report, withTimeout } from './runtime.ts'
@@ -53,7 +52,7 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
 
   return {
     async access(model, session, action) {
-      const permission = every(...model.options.permissions)
+      const { permission } = model
       const context = contextOf(model, session, action)
       if (!(await ask(model, 'allows', () => permission.allows?.(context) ?? true))) return null
       const [where, visible] = await Promise.all([
@@ -69,7 +68,7 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
       return { scope: where, fields }
     },
     async allowsRecord(model, session, action, row) {
-      const permission = every(...model.options.permissions)
+      const { permission } = model
       const context = contextOf(model, session, action)
       return ask(model, 'allowsRecord', () => permission.allowsRecord?.(context, row) ?? true)
     },

@@ -62,10 +62,10 @@ export class ChangePublisher {
   /** For `ChangeSource.start`: never throws, never waits. */
   readonly emit = (batch: ChangeBatch): void => {
     try {
-      for (const [entity, changes] of byEntity(batch.changes)) {
-        const routes = this.#routes.get(entity)
-        if (routes !== undefined) this.#publishEntity(routes, entity, batch.tx, changes)
-      }
+      const entities = byEntity(batch.changes)
+      // What a session may see goes first: no row is judged by a scope that the same transaction has ended.
+      for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, changes)
+      for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, changes)
     } catch (error) {
       this.#report(error, { during: 'changes.emit' })
     }
@@ -84,13 +84,17 @@ export class ChangePublisher {
     return routes
   }
 
-  #publishEntity(routes: EntityRoutes, entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
-    // What a session may see changes first: no row is judged by a scope that the same transaction has ended.
-    for (const { resource, dependency } of routes.dependents) {
+  #publishScopes(entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
+    const routes = this.#routes.get(entity)
+    for (const { resource, dependency } of routes?.dependents ?? []) {
       const users = concernedUsers(dependency, changes)
-      this.#track(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
+      if (routes !== undefined) this.#track(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
     }
-    if (routes.readers.length === 0) return
+  }
+
+  #publishChanges(entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
+    const routes = this.#routes.get(entity)
+    if (routes === undefined || routes.readers.length === 0) return
     const exact = changes.filter((change) => change.type === 'change')
     if (exact.length < changes.length || exact.length > this.#limits.coarseKeys) {
       this.#track(routes, entityGroup(entity), { type: 'coarse', tx, entity })

@@ -1,7 +1,8 @@
 import type { FieldTypes } from './filter.ts'
 import { type GroupNaming, wholeResource } from './groups.ts'
 import { checkLookups } from './parse-where.ts'
-import type { StandardAction } from './permission.ts'
+import type { Permission, StandardAction } from './permission.ts'
+import { every } from './permissions.ts'
 import type { WireRow } from './protocol.ts'
 import type { Resource, ResourceOptions } from './resource.ts'
 import type { Store, StoreDescription } from './store.ts'
@@ -19,6 +20,8 @@ export interface ResourceModel {
   /** The fields clients may ever see. */
   readonly exposed: readonly string[]
   readonly actions: ReadonlySet<StandardAction>
+  /** All of the resource's permissions as one. */
+  readonly permission: Permission
   readonly groups: GroupNaming
 }
 
@@ -56,6 +59,7 @@ export function resolveResource(resource: Resource): ResourceModel {
     types,
     exposed,
     actions: new Set(offeredActions(options)),
+    permission: every(...options.permissions),
     groups: options.groups ?? wholeResource(),
   }
 }
