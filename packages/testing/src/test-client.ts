@@ -65,6 +65,7 @@ export class TestClient {
   readonly #arrivals = new Set<() => void>()
   #queue: ServerMessage[] = []
   #lastId = 0
+  #token: string | undefined
 
   constructor(api: Api, options: ConnectOptions) {
     const codec = options.codec ?? api.codecs[0]
@@ -93,8 +94,20 @@ export class TestClient {
     return this.#socket.closing
   }
 
+  /** The credentials that were given last. */
+  get token(): string | undefined {
+    return this.#token
+  }
+
+  /** Connects anew, with other credentials or none, and all else as it was. */
+  async reconnect(token?: string): Promise<TestClient> {
+    const { token: _, ...options } = this.#options
+    return await connect(this.#api, { ...options, ...(token === undefined ? {} : { token }) })
+  }
+
   /** Says `hello` and waits for `welcome`. */
   async hello(token?: string): Promise<WelcomeMessage> {
+    this.#token = token
     this.send({ type: 'hello', versions: [1], ...(token === undefined ? {} : { token }) })
     this.welcome = await this.next('welcome')
     return this.welcome
@@ -150,6 +163,7 @@ export class TestClient {
   /** Gives new credentials in place, or `null` for none, and waits for the reply. */
   authenticate(token: string | null): Promise<ReplyMessage> {
     const id = this.#nextId()
+    this.#token = token ?? undefined
     this.send({ type: 'auth', id, token })
     return this.reply(id)
   }
