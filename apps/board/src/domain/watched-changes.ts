@@ -17,8 +17,11 @@ export function watchedChanges(
     const moved = batch.changes.some(
       (change) => change.entity === tasks.entity && (change.type === 'coarse' || movesTask(change)),
     )
+    const said = batch.changes.some((change) => change.entity === comments.entity && change.type === 'coarse')
     // Which comments a task has would take a query, and tasks rarely move.
-    return moved ? { ...batch, changes: [...batch.changes, { type: 'coarse', entity: comments.entity }] } : batch
+    return moved && !said
+      ? { ...batch, changes: [...batch.changes, { type: 'coarse', entity: comments.entity }] }
+      : batch
   }
   return {
     start: (emit) =>

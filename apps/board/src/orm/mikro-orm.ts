@@ -1,0 +1,170 @@
+/** The board on MikroORM: its entities, and how to connect to each database. */
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { MariaDbDriver } from '@mikro-orm/mariadb'
+import { MikroORM, NodeSqliteDialect, type Options, SqliteDriver, defineEntity, p } from '@mikro-orm/sql'
+import { MySqlDriver } from '@mikro-orm/mysql'
+import { PostgreSqlDriver } from '@mikro-orm/postgresql'
+import type { Report } from '@rtapi/core'
+import { rtapiMikroOrm } from '@rtapi/mikro-orm'
+import type { BoardDatabase, BoardStores } from '../domain/board-database.ts'
+import type { DatabaseAddress } from '../flags.ts'
+import type { Seed } from '../seed.ts'
+
+const id = () => p.integer().primary().autoincrement()
+
+const User = defineEntity({
+  name: 'User',
+  tableName: 'user',
+  properties: {
+    id: id(),
+    name: p.string().length(64).unique(),
+    role: p.enum(['member', 'admin'] as const).default('member'),
+    active: p.boolean().default(true),
+    passwordHash: p.string().length(200),
+  },
+})
+
+const Project = defineEntity({
+  name: 'Project',
+  tableName: 'project',
+  properties: {
+    id: id(),
+    name: p.string().length(200),
+    public: p.boolean().default(false),
+    owner: () => p.manyToOne(User).deleteRule('cascade'),
+  },
+})
+
+const Membership = defineEntity({
+  name: 'Membership',
+  tableName: 'membership',
+  properties: {
+    id: id(),
+    project: () => p.manyToOne(Project).deleteRule('cascade'),
+    user: () => p.manyToOne(User).deleteRule('cascade'),
+  },
+  uniques: [{ properties: ['project', 'user'] }],
+})
+
+const Task = defineEntity({
+  name: 'Task',
+  tableName: 'task',
+  properties: {
+    id: id(),
+    project: () => p.manyToOne(Project).deleteRule('cascade'),
+    title: p.string().length(200),
+    state: p.enum(['open', 'doing', 'done'] as const).default('open'),
+    assignee: () => p.manyToOne(User).nullable().deleteRule('set null'),
+    points: p.integer().nullable(),
+    estimate: p.decimal().precision(10).scale(2).nullable(),
+    dueAt: p.datetime(3).nullable(),
+    notes: p.text().nullable(),
+    version: p.integer().version(),
+    createdAt: p.datetime(3).onCreate(() => new Date()),
+  },
+})
+
+const Comment = defineEntity({
+  name: 'Comment',
+  tableName: 'comment',
+  properties: {
+    id: id(),
+    task: () => p.manyToOne(Task).deleteRule('cascade'),
+    author: () => p.manyToOne(User).deleteRule('cascade'),
+    text: p.string().length(2_000),
+    createdAt: p.datetime(3).onCreate(() => new Date()),
+  },
+})
+
+const Setting = defineEntity({
+  name: 'Setting',
+  tableName: 'setting',
+  properties: { name: p.string().length(64).primary(), value: p.string().length(200) },
+})
+
+const RevokedToken = defineEntity({
+  name: 'RevokedToken',
+  tableName: 'revoked_token',
+  properties: { id: p.string().length(64).primary(), expiresAt: p.datetime(3).index() },
+})
+
+const entities = [User, Project, Membership, Task, Comment, Setting, RevokedToken]
+
+/** Connects, creates what is missing of the schema, and offers the stores. */
+export async function openMikroOrm(address: DatabaseAddress, report: Report): Promise<BoardDatabase> {
+  if (address.kind === 'sqlite' && address.file !== ':memory:') {
+    await mkdir(dirname(address.file), { recursive: true })
+  }
+  const options: Options = { ...connection(address), entities }
+  const orm = await MikroORM.init(options)
+  const rtapi = rtapiMikroOrm(orm, { report })
+  await orm.schema.ensureDatabase()
+  if (address.kind === 'sqlite') await shareFile(orm)
+  await persistently(() => orm.schema.update({ safe: true }))
+  return {
+    // The types of enums with a default carry a mark of MikroORM's, which hides that they are plain strings.
+    stores: {
+      users: rtapi.store(User) as unknown as BoardStores['users'],
+      projects: rtapi.store(Project),
+      memberships: rtapi.store(Membership),
+      tasks: rtapi.store(Task) as unknown as BoardStores['tasks'],
+      comments: rtapi.store(Comment),
+      settings: rtapi.store(Setting),
+      revokedTokens: rtapi.store(RevokedToken),
+    },
+    changes: rtapi.changes(),
+    plant: (seed) => persistently(() => plant(orm, seed)),
+    async close() {
+      rtapi.stop()
+      await orm.close()
+    },
+  }
+}
+
+function connection(address: DatabaseAddress): Options {
+  if (address.kind === 'sqlite') {
+    return { driver: SqliteDriver, dbName: address.file, driverOptions: new NodeSqliteDialect(address.file) }
+  }
+  if (address.kind === 'postgres') return { driver: PostgreSqlDriver, clientUrl: address.url }
+  const driver = address.kind === 'mariadb' ? MariaDbDriver : MySqlDriver
+  return { driver, clientUrl: address.url, charset: 'utf8mb4', collate: 'utf8mb4_bin' }
+}
+
+/** Lets other processes use the file at the same time: they wait for one another's writes. */
+async function shareFile(orm: MikroORM): Promise<void> {
+  for (const pragma of ['busy_timeout = 5000', 'journal_mode = wal', 'synchronous = normal']) {
+    await orm.em.getConnection().execute(`pragma ${pragma}`)
+  }
+}
+
+/** Two processes that start together get in each other's way; each try finds more of the work done. */
+async function persistently(work: () => Promise<void>): Promise<void> {
+  for (let tries = 20; tries > 0; tries--) {
+    try {
+      return await work()
+    } catch (error) {
+      if (tries === 1) throw error
+    }
+  }
+}
+
+async function plant(orm: MikroORM, seed: Seed): Promise<void> {
+  const em = orm.em.fork()
+  if ((await em.count(User)) > 0) return
+  const users = new Map(seed.users.map((user) => [user.name, em.create(User, { ...user, active: true })]))
+  const user = (name: string) => {
+    const found = users.get(name)
+    if (found === undefined) throw new Error(`the seed has no user '${name}'`)
+    return found
+  }
+  for (const { owner, members, tasks, ...data } of seed.projects) {
+    const project = em.create(Project, { ...data, owner: user(owner) })
+    for (const member of members) em.create(Membership, { project, user: user(member) })
+    for (const { assignee, comments = [], ...data } of tasks) {
+      const task = em.create(Task, { ...data, project, assignee: assignee === undefined ? null : user(assignee) })
+      for (const { author, text } of comments) em.create(Comment, { task, author: user(author), text })
+    }
+  }
+  await em.flush()
+}

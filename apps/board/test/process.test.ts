@@ -1,0 +1,124 @@
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startBoard, temporaryFolder } from './support/board-process.ts'
+import { connect } from './support/wire-client.ts'
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+
+beforeAll(async () => {
+  folder = await temporaryFolder()
+})
+
+afterAll(() => folder.remove())
+
+test('the one line on standard output tells where everything is', async () => {
+  const db = `sqlite:${folder.path}/new/line.sqlite`
+  const board = await startBoard(['--db', db])
+  const { http } = board.line
+  expect(http).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+  expect(board.line).toEqual({
+    http,
+    ws: `${http.replace('http', 'ws')}/rt`,
+    socketio: http,
+    socketioPath: '/socket.io',
+    poll: `${http}/rt-poll`,
+    db,
+  })
+  expect((await fetch(`${http}/no-such-page`)).status).toBe(404)
+  expect((await fetch(`${http}/`, { method: 'PUT' })).status).toBe(405)
+  await board.stop()
+  expect(board.output.stdout.split('\n')).toHaveLength(2)
+  expect(board.output.stderr).toContain(`The board is at ${http}`)
+})
+
+describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
+  test('says goodbye to clients, and ends with status 0', async () => {
+    const board = await startBoard(['--db', `sqlite:${folder.path}/${signal}.sqlite`])
+    const client = await connect(board.line.ws)
+    // A connection that is kept alive, and one that never says what it wants, do not hold it up.
+    await fetch(`${board.line.http}/`)
+    const code = board.stop(signal)
+    expect((await client.closed).code).toBe(4452)
+    expect(client.messages.at(-1)).toMatchObject({ type: 'goodbye', code: 4452, again: true })
+    expect(await code).toBe(0)
+  })
+})
+
+test('what was written is there after a restart, and the seed is not sown twice', async () => {
+  const flags = ['--db', `sqlite:${folder.path}/again.sqlite`]
+  const first = await startBoard(flags)
+  const token = await first.login('alice')
+  const before = await connect(first.line.ws, { token })
+  await before.request('projects', 'create', { data: { name: 'lasting', public: true } })
+  await first.stop()
+
+  const second = await startBoard(flags)
+  const after = await connect(second.line.ws, { token })
+  const reply = await after.request('projects', 'list', { order: [['id', 'asc']] })
+  expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
+  await second.stop()
+})
+
+test('the seed `empty` has the four users and nothing else', async () => {
+  const board = await startBoard(['--db', `sqlite:${folder.path}/empty.sqlite`, '--seed', 'empty'])
+  const root = await connect(board.line.ws, { token: await board.login('root') })
+  const users = await root.request('users', 'list', { order: [['id', 'asc']] })
+  expect(users.ok && users.rows?.map(({ data }) => [data['name'], data['role'], data['active']])).toEqual([
+    ['alice', 'member', true],
+    ['bob', 'member', true],
+    ['carol', 'member', true],
+    ['root', 'admin', true],
+  ])
+  for (const resource of ['projects', 'memberships', 'tasks', 'comments']) {
+    expect(await root.request(resource, 'list')).toMatchObject({ rows: [] })
+  }
+  await board.stop()
+})
+
+test('two boards that start on one new database share users and tokens', async () => {
+  const flags = ['--db', `sqlite:${folder.path}/shared.sqlite`]
+  const [one, other] = await Promise.all([startBoard(flags), startBoard(flags)])
+  const client = await connect(other.line.ws, { token: await one.login('alice') })
+  const reply = await client.request('projects', 'list')
+  expect(reply.ok && reply.rows).toHaveLength(1)
+  await Promise.all([one.stop(), other.stop()])
+})
+
+test('clients hear when their token expires', async () => {
+  const board = await startBoard(['--db', `sqlite:${folder.path}/ttl.sqlite`, '--token-ttl', '1'])
+  const client = await connect(board.line.ws, { token: await board.login('alice') })
+  const { expiresAt } = await client.welcomed
+  const expiring = await client.until((message) => message.type === 'expiring')
+  expect(expiring).toEqual({ type: 'expiring', expiresAt })
+  await board.stop()
+})
+
+test('the database has the tables and columns that others rely on', async () => {
+  const file = `${folder.path}/tables.sqlite`
+  const board = await startBoard(['--db', `sqlite:${file}`])
+  await board.stop()
+  const db = new DatabaseSync(file)
+  const columns = (table: string): unknown[] =>
+    db
+      .prepare(`select name from pragma_table_info('${table}')`)
+      .all()
+      .map(({ name }) => name)
+  expect(columns('user')).toEqual(['id', 'name', 'role', 'active', 'password_hash'])
+  expect(columns('project')).toEqual(['id', 'name', 'public', 'owner_id'])
+  expect(columns('membership')).toEqual(['id', 'project_id', 'user_id'])
+  expect(columns('task')).toEqual([
+    'id',
+    'project_id',
+    'title',
+    'state',
+    'assignee_id',
+    'points',
+    'estimate',
+    'due_at',
+    'notes',
+    'version',
+    'created_at',
+  ])
+  expect(columns('comment')).toEqual(['id', 'task_id', 'author_id', 'text', 'created_at'])
+  db.close()
+})

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+/** The line of JSON that a board prints when it is ready. */
+export interface BoardLine {
+  readonly http: string
+  readonly ws: string
+  readonly socketio: string
+  readonly socketioPath: string
+  readonly poll: string
+  readonly db: string
+}
+
+/** A board that runs in a process of its own. */
+export interface BoardProcess {
+  readonly line: BoardLine
+  /** All that it has written to standard output and standard error so far. */
+  readonly output: { readonly stdout: string; readonly stderr: string }
+  /** Sends a signal and resolves with the exit code, `null` if the signal killed it. */
+  stop(signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | null>
+  /** Signs in and answers the token. */
+  login(name: string, password?: string): Promise<string>
+}
+
+/** Starts a board with these flags on a free port and waits until it is ready. */
+export async function startBoard(flags: readonly string[]): Promise<BoardProcess> {
+  const { child, output, exited } = run(['--port', '0', ...flags])
+  const line = await Promise.race([
+    firstLine(child),
+    exited.then((code) => Promise.reject(new Error(`the board ended with ${code}:\n${output.stderr}`))),
+  ])
+  const board: BoardProcess = {
+    line: JSON.parse(line) as BoardLine,
+    output,
+    stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      return exited
+    },
+    async login(name, password = 'pw') {
+      const response = await postJson(`${board.line.http}/login`, { name, password })
+      if (response.status !== 200) throw new Error(`login as ${name}: ${response.status} ${await response.text()}`)
+      return ((await response.json()) as { token: string }).token
+    },
+  }
+  return board
+}
+
+/** Runs a board that is expected to end by itself. */
+export async function runBoard(
+  flags: readonly string[],
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const { output, exited } = run(flags)
+  const code = await exited
+  return { code, ...output }
+}
+
+/** Posts JSON as a page of the board would. */
+export function postJson(
+  url: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+}
+
+/** A folder that is removed by the returned undo. */
+export async function temporaryFolder(): Promise<{ readonly path: string; readonly remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'rtapi-board-'))
+  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+function run(flags: readonly string[]) {
+  const child = spawn(process.execPath, ['--conditions=rtapi-source', main, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  const exited = once(child, 'close').then(([code]) => code as number | null)
+  // A test that fails must not leave a server behind.
+  process.once('exit', () => child.kill('SIGKILL'))
+  return { child, output, exited }
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    let text = ''
+    child.stdout?.on('data', (chunk: string) => {
+      text += chunk
+      const end = text.indexOf('\n')
+      if (end >= 0) resolve(text.slice(0, end))
+    })
+  })
+}

@@ -1,0 +1,63 @@
+import type { Json, Key, ReplyMessage } from '@rtapi/core/protocol'
+import { type BoardProcess, startBoard } from './board-process.ts'
+import { type WireClient, connect } from './wire-client.ts'
+
+/** A stranger to every project, a member, an owner, an admin, and who is not signed in. */
+export const roles = ['anonymous', 'carol', 'bob', 'alice', 'root'] as const
+
+export type RoleName = (typeof roles)[number]
+
+/** A board with the demo seed, and a connection for each role. */
+export interface FiveSessions {
+  readonly board: BoardProcess
+  readonly as: Readonly<Record<RoleName, WireClient>>
+  /** The key of the record that has this name, title or text. */
+  keyOf(resource: string, text: string): Promise<number>
+  stop(): Promise<void>
+}
+
+export async function startFiveSessions(flags: readonly string[]): Promise<FiveSessions> {
+  const board = await startBoard(flags)
+  const clients = await Promise.all(
+    roles.map(async (role) => connect(board.line.ws, role === 'anonymous' ? {} : { token: await board.login(role) })),
+  )
+  const as = Object.fromEntries(roles.map((role, at) => [role, clients[at]])) as Record<RoleName, WireClient>
+  return {
+    board,
+    as,
+    async keyOf(resource, text) {
+      const field = { users: 'name', projects: 'name', tasks: 'title', comments: 'text' }[resource] ?? ''
+      const reply = await as.root.request(resource, 'list', { where: { [field]: { eq: text } } })
+      return Number(keysOf(reply)[0])
+    },
+    async stop() {
+      await board.stop()
+    },
+  }
+}
+
+/** What a reply says in one word: `ok` or the code of its error. */
+export function outcomeOf(reply: ReplyMessage): string {
+  return reply.ok ? 'ok' : reply.error.code
+}
+
+/** The keys of a list. */
+export function keysOf(reply: ReplyMessage): readonly Key[] {
+  return reply.ok ? (reply.rows ?? []).map(({ key }) => key) : []
+}
+
+/** One field of each row of a list, in ascending order. */
+export function fieldOf(reply: ReplyMessage, field: string): readonly unknown[] {
+  return reply.ok ? (reply.rows ?? []).map(({ data }) => data[field]).sort(compare) : []
+}
+
+function compare(a: Json | undefined, b: Json | undefined): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b
+  return JSON.stringify(a).localeCompare(JSON.stringify(b))
+}
+
+/** The key that a create has answered. */
+export function createdKey(reply: ReplyMessage): number {
+  if (!reply.ok) throw new Error(`not created: ${JSON.stringify(reply.error)}`)
+  return Number(reply.key)
+}
