@@ -18,3 +18,5 @@ export const Thing = defineEntity({
     version: p.integer(),
   },
 })
+
+export const entities = [Thing]

@@ -1,0 +1,3 @@
+import { tryConformance } from './support/conformance.ts'
+
+await tryConformance('postgres')
