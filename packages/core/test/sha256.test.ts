@@ -30,7 +30,7 @@ test('any text, lone surrogates as their replacement', () => {
     fc.property(fc.string({ unit: 'binary', maxLength: 300, size: 'max' }), (text) => {
       expect(sha256Hex(text)).toBe(reference(text))
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   )
   expect(sha256Hex('\ud800')).toBe(reference('\ufffd'))
 })
