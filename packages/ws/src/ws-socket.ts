@@ -69,7 +69,7 @@ export class WsSocket implements TransportSocket, Writer {
   }
 
   send(frame: EncodedFrame): void {
-    if (this.closing || this.ws.readyState !== WebSocket.OPEN) return
+    if (this.closing) return
     const chain = chainOf(frame)
     if (this.waiting === null) {
       this.waiting = chain
@@ -80,7 +80,9 @@ export class WsSocket implements TransportSocket, Writer {
   }
 
   get bufferedAmount(): number {
-    return this.raw.writableLength + (this.waiting?.byteLength ?? 0)
+    const waiting = this.waiting === null ? 0 : this.waiting.byteLength
+    // Asked before every frame: a socket that took all it was given is not looked at.
+    return this.blocked ? waiting + this.raw.writableLength : waiting
   }
 
   flush(): void {
