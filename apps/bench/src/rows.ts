@@ -36,7 +36,7 @@ export const rows: readonly Row[] = [
     name: 'burst',
     title: '16 changes at once to 1,000 sockets',
     unit: 'delivery',
-    workload: { ...fanOut, traffic: { type: 'changes', atOnce: 16, interval: 120 } },
+    workload: { ...fanOut, traffic: { type: 'changes', atOnce: 16, interval: 20 } },
     goal: 0.07,
     writesGoal: 0.065,
   },
