@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { FlagError, parseFlags } from '../src/flags.ts'
 import { runBoard } from './support/board-process.ts'
+
+// Processes take their time where many tests run at once.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 describe('parseFlags', () => {
   test('has a default for every flag', () => {

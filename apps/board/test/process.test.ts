@@ -1,7 +1,11 @@
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { startBoard, temporaryFolder } from './support/board-process.ts'
+import { type TestDatabase, databases, newDatabase } from './support/databases.ts'
 import { connect } from './support/wire-client.ts'
+
+// Processes take their time where many tests run at once.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 
@@ -44,19 +48,37 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
   })
 })
 
-test('what was written is there after a restart, and the seed is not sown twice', async () => {
-  const flags = ['--db', `sqlite:${folder.path}/again.sqlite`]
-  const first = await startBoard(flags)
-  const token = await first.login('alice')
-  const before = await connect(first.line.ws, { token })
-  await before.request('projects', 'create', { data: { name: 'lasting', public: true } })
-  await first.stop()
+describe.each(databases)('on %s', (kind) => {
+  let database: TestDatabase
+  beforeEach(async () => {
+    database = await newDatabase(kind)
+  })
+  afterEach(() => database.remove())
 
-  const second = await startBoard(flags)
-  const after = await connect(second.line.ws, { token })
-  const reply = await after.request('projects', 'list', { order: [['id', 'asc']] })
-  expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
-  await second.stop()
+  test('what was written is there after a restart, and the seed is not sown twice', async () => {
+    const flags = ['--db', database.url]
+    const first = await startBoard(flags)
+    const token = await first.login('alice')
+    const before = await connect(first.line.ws, { token })
+    await before.request('projects', 'create', { data: { name: 'lasting', public: true } })
+    await first.stop()
+
+    const second = await startBoard(flags)
+    const after = await connect(second.line.ws, { token })
+    const reply = await after.request('projects', 'list', { order: [['id', 'asc']] })
+    expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
+    expect(second.output.stderr.split('\n'), 'nothing to complain about').toHaveLength(2)
+    await second.stop()
+  })
+
+  test('two boards that start on a new database share its users and tokens', async () => {
+    const flags = ['--db', database.url]
+    const [one, other] = await Promise.all([startBoard(flags), startBoard(flags)])
+    const client = await connect(other.line.ws, { token: await one.login('alice') })
+    const reply = await client.request('projects', 'list')
+    expect(reply.ok && reply.rows).toHaveLength(1)
+    await Promise.all([one.stop(), other.stop()])
+  })
 })
 
 test('the seed `empty` has the four users and nothing else', async () => {
@@ -73,15 +95,6 @@ test('the seed `empty` has the four users and nothing else', async () => {
     expect(await root.request(resource, 'list')).toMatchObject({ rows: [] })
   }
   await board.stop()
-})
-
-test('two boards that start on one new database share users and tokens', async () => {
-  const flags = ['--db', `sqlite:${folder.path}/shared.sqlite`]
-  const [one, other] = await Promise.all([startBoard(flags), startBoard(flags)])
-  const client = await connect(other.line.ws, { token: await one.login('alice') })
-  const reply = await client.request('projects', 'list')
-  expect(reply.ok && reply.rows).toHaveLength(1)
-  await Promise.all([one.stop(), other.stop()])
 })
 
 test('clients hear when their token expires', async () => {

@@ -1,7 +1,10 @@
-import { type TestContext, afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type TestContext, afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type BoardProcess, postJson, startBoard, temporaryFolder } from './support/board-process.ts'
 import { createdKey } from './support/five-sessions.ts'
 import { type WireClient, connect } from './support/wire-client.ts'
+
+// Processes take their time where many tests run at once.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 const revoked = 4440
 let board: BoardProcess

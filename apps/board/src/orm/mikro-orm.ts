@@ -96,10 +96,8 @@ export async function openMikroOrm(address: DatabaseAddress, report: Report): Pr
   if (address.kind === 'sqlite' && address.file !== ':memory:') {
     await mkdir(dirname(address.file), { recursive: true })
   }
-  const options: Options = { ...connection(address), entities }
-  const orm = await MikroORM.init(options)
+  const orm = await persistently(() => connect({ ...connection(address), entities }))
   const rtapi = rtapiMikroOrm(orm, { report })
-  await orm.schema.ensureDatabase()
   if (address.kind === 'sqlite') await shareFile(orm)
   await persistently(() => orm.schema.update({ safe: true }))
   return {
@@ -131,6 +129,19 @@ function connection(address: DatabaseAddress): Options {
   return { driver, clientUrl: address.url, charset: 'utf8mb4', collate: 'utf8mb4_bin' }
 }
 
+/** Connects, and creates the database if there is none. */
+async function connect(options: Options): Promise<MikroORM> {
+  const orm = await MikroORM.init(options)
+  try {
+    await orm.schema.ensureDatabase()
+    return orm
+  } catch (error) {
+    // It may be connected to the database from which others are created, and must not be used.
+    await orm.close()
+    throw error
+  }
+}
+
 /** Lets other processes use the file at the same time: they wait for one another's writes. */
 async function shareFile(orm: MikroORM): Promise<void> {
   for (const pragma of ['busy_timeout = 5000', 'journal_mode = wal', 'synchronous = normal']) {
@@ -139,8 +150,8 @@ async function shareFile(orm: MikroORM): Promise<void> {
 }
 
 /** Two processes that start together get in each other's way; each try finds more of the work done. */
-async function persistently(work: () => Promise<void>): Promise<void> {
-  for (let tries = 20; tries > 0; tries--) {
+async function persistently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 20; ; tries--) {
     try {
       return await work()
     } catch (error) {

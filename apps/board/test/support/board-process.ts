@@ -86,9 +86,13 @@ function run(flags: readonly string[]) {
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-  const exited = once(child, 'close').then(([code]) => code as number | null)
   // A test that fails must not leave a server behind.
-  process.once('exit', () => child.kill('SIGKILL'))
+  const kill = (): void => void child.kill('SIGKILL')
+  process.on('exit', kill)
+  const exited = once(child, 'close').then(([code]) => {
+    process.off('exit', kill)
+    return code as number | null
+  })
   return { child, output, exited }
 }
 

@@ -10,7 +10,7 @@ import type {
   WelcomeMessage,
 } from '@rtapi/core/protocol'
 
-const patience = 5_000
+const patience = 10_000
 
 type Fields<M> = Omit<M, 'type' | 'id' | 'resource' | 'action'>
 
