@@ -2,16 +2,11 @@ import type { ClientTransport } from './client-transport.ts'
 
 /** What the transport uses of a WebSocket: those of browsers, of Node and of the `ws` package have it. */
 export interface WebSocketLike {
-  addEventListener(type: 'open' | 'message' | 'close' | 'error', listener: (event: WebSocketEvent) => void): void
+  addEventListener(type: 'open' | 'error', listener: () => void): void
+  addEventListener(type: 'message', listener: (event: { readonly data?: unknown }) => void): void
+  addEventListener(type: 'close', listener: (event: { readonly code: number; readonly reason: string }) => void): void
   send(data: string): void
   close(code?: number, reason?: string): void
-}
-
-/** What is read of an event: `data` of a message, `code` and `reason` of a close. */
-export interface WebSocketEvent {
-  readonly data?: unknown
-  readonly code?: number
-  readonly reason?: string
 }
 
 /** A constructor of WebSockets. */
@@ -39,7 +34,7 @@ export function webSocketTransport(Socket?: WebSocketConstructor): ClientTranspo
       socket.addEventListener('message', ({ data }) => {
         if (state === 'open' && typeof data === 'string') request.onFrame(data)
       })
-      socket.addEventListener('close', ({ code = 1006, reason = '' }) => {
+      socket.addEventListener('close', ({ code, reason }) => {
         if (state === 'closing') return
         state = 'closing'
         request.onClose(code, reason)
@@ -63,7 +58,8 @@ export function webSocketTransport(Socket?: WebSocketConstructor): ClientTranspo
 /** Page-relative and `http:` addresses are taken as well; not every browser does that by itself. */
 function webSocketUrl(url: string): string {
   const page = (globalThis as { readonly location?: { readonly href: string } }).location?.href
-  const absolute = page === undefined ? new URL(url) : new URL(url, page)
+  if (!URL.canParse(url, page)) throw new TypeError(`url '${url}': expected an address such as wss://example.com/rt`)
+  const absolute = new URL(url, page)
   absolute.protocol = absolute.protocol.replace(/^http/, 'ws')
   return absolute.href
 }
