@@ -29,10 +29,12 @@ export class LayerProcess {
   readonly losses: (string | undefined)[] = []
   /** Called in each delivery, after it has been recorded. */
   onDeliver: (delivery: Delivery) => void = () => {}
+  readonly #timeout: number
   readonly #waiting = new Set<() => void>()
 
-  constructor(layer: ChannelLayer) {
+  constructor(layer: ChannelLayer, timeout: number) {
     this.layer = layer
+    this.#timeout = timeout
   }
 
   async open(): Promise<void> {
@@ -59,7 +61,7 @@ export class LayerProcess {
   until(group: string, count: number): Promise<readonly Delivery[]> {
     return waitFor({
       what: `${count} entries of ${group}`,
-      timeout: 5_000,
+      timeout: this.#timeout,
       take: () => (this.of(group).length >= count ? this.of(group) : undefined),
       onArrival: (run) => {
         this.#waiting.add(run)
@@ -79,10 +81,10 @@ export class LayerRun {
   #entries = 0
   #closed = new Set<LayerProcess>()
 
-  constructor(subject: LayerSubject) {
+  constructor(subject: LayerSubject, timeout: number) {
     this.subject = subject
-    this.one = new LayerProcess(subject.layers[0])
-    this.two = new LayerProcess(subject.layers[1])
+    this.one = new LayerProcess(subject.layers[0], timeout)
+    this.two = new LayerProcess(subject.layers[1], timeout)
   }
 
   /** A group that nobody has used. */

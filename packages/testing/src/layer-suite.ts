@@ -10,6 +10,8 @@ export interface LayerFactory {
   open(): MaybePromise<LayerSubject>
   /** How many entries the log of a group keeps at least, as these layers are set up; a small number keeps it quick. */
   readonly history: number
+  /** Milliseconds after which an entry that has not come counts as missing. @default 5_000 */
+  readonly timeout?: number
   /** Seeds of the random joins and leaves. @default [1, 2, 3] */
   readonly seeds?: readonly number[]
 }
@@ -24,7 +26,7 @@ export function layerSuite(factory: LayerFactory): readonly ConformanceCase[] {
   return cases.map(([name, body]) => ({
     name,
     async run() {
-      const run = new LayerRun(await factory.open())
+      const run = new LayerRun(await factory.open(), factory.timeout ?? 5_000)
       try {
         await run.one.open()
         await run.two.open()

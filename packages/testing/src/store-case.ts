@@ -23,6 +23,12 @@ export async function all(store: Store): Promise<readonly Row[]> {
   return await store.find({ where: everything, order: byId })
 }
 
+/** The records of these keys, in their order. */
+export async function inOrder(store: Store, keys: readonly number[]): Promise<readonly (Row | undefined)[]> {
+  const rows = await store.read(keys)
+  return keys.map((key) => rows.find((row) => row['id'] === key))
+}
+
 export async function idsWhere(store: Store, where: Filter): Promise<readonly unknown[]> {
   return (await store.find({ where, order: byId })).map((row) => row['id'])
 }

@@ -1,6 +1,6 @@
 import { type Filter, type Row, RtapiError, everything, nothing } from '@rtapi/core'
 import { check, checkEqual, checkFails } from './conformance.ts'
-import { type StoreCase, all, checkRow, equals, fill, idsWhere } from './store-case.ts'
+import { type StoreCase, all, checkRow, equals, fill, idsWhere, inOrder } from './store-case.ts'
 import { thing, thingFields } from './things.ts'
 
 const full = thing({
@@ -33,12 +33,18 @@ export const storeWrites: readonly StoreCase[] = [
   [
     'create answers the record, and read and find answer it alike, all in wire form',
     async (store) => {
-      const { row } = await store.create(full)
-      checkRow(row, full, 'the row of create')
-      checkRow((await store.read([7]))[0], full, 'the row of read')
-      checkRow((await all(store))[0], full, 'the row of find')
-      checkEqual(row, (await store.read([7]))[0], 'the row of create, against that of read')
-      checkEqual(row['happenedAt'], full.happenedAt, 'a date')
+      const things = [full, thing({ id: 8, text: 'all else is null' })]
+      for (const data of things) {
+        const { row } = await store.create(data)
+        checkRow(row, data, 'the row of create')
+        const [read] = await store.read([data.id])
+        checkRow(read, data, 'the row of read')
+        checkEqual(row, read, 'the row of create, against that of read')
+        checkEqual(row['happenedAt'], data.happenedAt, 'a date')
+      }
+      const found = await all(store)
+      for (const [i, data] of things.entries()) checkRow(found[i], data, 'a row of find')
+      checkEqual(found, await inOrder(store, [7, 8]), 'the rows of find, against those of read')
     },
   ],
   [

@@ -1,7 +1,7 @@
 import { closeCodes } from '@rtapi/core'
 import { check, checkEqual, checkFails } from './conformance.ts'
 import { settle } from './event-loop.ts'
-import { type TransportCase, checkEnd, texts } from './transport-run.ts'
+import { type TransportCase } from './transport-run.ts'
 
 /** What transports promise of the end of a link. */
 export const transportClosing: readonly TransportCase[] = [
@@ -12,9 +12,9 @@ export const transportClosing: readonly TransportCase[] = [
         const { client, server } = await run.connect()
         for (let i = 0; i < 3; i++) server.socket.send({ data: `${i} before ${name}` })
         server.socket.close(code, name)
-        await checkEnd(client, code, name)
+        checkEqual(await run.endOf(client), { code, reason: name }, 'how the client saw it end')
         checkEqual(
-          await texts(client, 3),
+          await run.texts(client, 3),
           [0, 1, 2].map((i) => `${i} before ${name}`),
           'the frames before',
         )
@@ -29,7 +29,7 @@ export const transportClosing: readonly TransportCase[] = [
       server.socket.close(4440, 'revoked')
       server.socket.send({ data: 'too late' })
       server.socket.close(4500, 'again')
-      await checkEnd(client, 4440, 'revoked')
+      checkEqual(await run.endOf(client), { code: 4440, reason: 'revoked' }, 'how the client saw it end')
       await server.untilClosed()
       server.socket.send({ data: 'much too late' })
       server.socket.close(4500, 'once more')
@@ -45,13 +45,13 @@ export const transportClosing: readonly TransportCase[] = [
       const { client, server } = await run.connect()
       const other = await run.connect()
       await client.send('last words')
-      await texts(server, 1)
+      await run.texts(server, 1)
       await client.close()
       await server.untilClosed()
       server.socket.send({ data: 'to nobody' })
       server.socket.close(4500, 'nobody')
       other.server.socket.send({ data: 'to another' })
-      checkEqual(await texts(other.client, 1), ['to another'], 'the frames of another client')
+      checkEqual(await run.texts(other.client, 1), ['to another'], 'the frames of another client')
       await settle()
       checkEqual([server.closings.length, other.server.closings.length], [1, 0], 'calls of closed')
     },
@@ -75,8 +75,8 @@ export const transportClosing: readonly TransportCase[] = [
       for (const { server } of links) server.socket.send({ data: 'last words' })
       const closed = run.subject.close()
       for (const { client, server } of links) {
-        checkEqual((await client.closed).code, closeCodes.draining, 'the code that the client saw')
-        checkEqual((await texts(client, 1))[0], 'last words', 'the first frame')
+        checkEqual((await run.endOf(client)).code, closeCodes.draining, 'the code that the client saw')
+        checkEqual((await run.texts(client, 1))[0], 'last words', 'the first frame')
         await server.untilClosed()
       }
       await closed

@@ -1,7 +1,14 @@
 import type { ServerMessage } from '@rtapi/core'
 import { check, checkEqual } from './conformance.ts'
 import { settle } from './event-loop.ts'
-import { type RawLink, type TransportCase, type TransportFactory, bytesCodec, textOf, texts } from './transport-run.ts'
+import {
+  type RawLink,
+  type TransportCase,
+  type TransportFactory,
+  type TransportRun,
+  bytesCodec,
+  textOf,
+} from './transport-run.ts'
 
 const unicode = 'Ünïcode 😀 \u2028 "\\" \u0001'
 
@@ -23,7 +30,7 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         const { client, server } = await run.connect()
         const sent = [...frames(50), JSON.stringify({ type: 'pong', text: unicode })]
         for (const frame of sent) await client.send(frame)
-        checkEqual(await texts(server, sent.length), sent, 'the frames')
+        checkEqual(await run.texts(server, sent.length), sent, 'the frames')
       },
     ],
     [
@@ -32,9 +39,9 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         const { client, server } = await run.connect()
         const sent = [...frames(200), JSON.stringify({ type: 'pong', text: unicode })]
         for (const data of sent) server.socket.send({ data })
-        checkEqual(await texts(client, sent.length), sent, 'the frames')
+        checkEqual(await run.texts(client, sent.length), sent, 'the frames')
         server.socket.send({ data: 'later' })
-        checkEqual((await texts(client, sent.length + 1)).at(-1), 'later', 'a frame that was sent later')
+        checkEqual((await run.texts(client, sent.length + 1)).at(-1), 'later', 'a frame that was sent later')
       },
     ],
     [
@@ -50,10 +57,10 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         }
         for (const [i, { client }] of links.entries()) {
           const wanted = [`before ${i}`, shared.data, shared.data, `after ${i}`]
-          checkEqual(await texts(client, 4), wanted, `the frames of client ${i}`)
+          checkEqual(await run.texts(client, 4), wanted, `the frames of client ${i}`)
         }
         links[0]?.server.socket.send(shared)
-        checkEqual((await texts(links[0]?.client ?? fail(), 5)).at(-1), shared.data, 'the frame once more')
+        checkEqual((await run.texts(links[0]?.client ?? fail(), 5)).at(-1), shared.data, 'the frame once more')
       },
     ],
     [
@@ -63,7 +70,7 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         const data = JSON.stringify({ type: 'pong', text: 'äx'.repeat(350_000) })
         server.socket.send({ data })
         server.socket.send({ data: 'next' })
-        const [large, next] = await texts(client, 2)
+        const [large, next] = await run.texts(client, 2)
         check(large === data, 'the frame is not what was sent')
         checkEqual(next, 'next', 'the frame after it')
       },
@@ -74,7 +81,7 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         const { client } = await run.connect()
         for (let i = 0; i < 20; i++) await client.send(JSON.stringify({ i }))
         const wanted = Array.from({ length: 20 }, (_, i) => `answer to ${JSON.stringify({ i })}`)
-        checkEqual(await texts(client, 20), wanted, 'the answers')
+        checkEqual(await run.texts(client, 20), wanted, 'the answers')
       },
       { onReceive: ({ socket }, data) => socket.send({ data: `answer to ${textOf(data)}` }) },
     ],
@@ -86,7 +93,7 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         const message: ServerMessage = { type: 'reply', id: unicode, ok: true }
         server.send(message)
         await client.send(bytesCodec.encode(message))
-        await Promise.all([texts(client, 1), texts(server, 1)])
+        await Promise.all([run.texts(client, 1), run.texts(server, 1)])
         for (const [what, [frame]] of [
           ['client', client.received],
           ['server', server.received],
@@ -103,8 +110,8 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         const { client, server } = await run.connect()
         const frame = (size: number): string => JSON.stringify('ä'.repeat((size - 2) / 2))
         await client.send(frame(1_024))
-        checkEqual((await texts(server, 1))[0], frame(1_024), 'the frame of the largest size')
-        const refused = await refusalOf(client, frame(1_026))
+        checkEqual((await run.texts(server, 1))[0], frame(1_024), 'the frame of the largest size')
+        const refused = await refusalOf(run, client, frame(1_026))
         check([1009, 4413, undefined].includes(refused?.code), `the link ended with ${refused?.code}, not 1009 or 4413`)
         await settle()
         checkEqual(server.received.length, 1, 'frames that came to the API')
@@ -119,11 +126,11 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
         client.pause()
         const sent = await fillBuffer(server.socket)
         other.server.socket.send({ data: 'for another' })
-        checkEqual(await texts(other.client, 1), ['for another'], 'the frames of another client')
+        checkEqual(await run.texts(other.client, 1), ['for another'], 'the frames of another client')
         check(server.socket.bufferedAmount > HIGH / 2, 'the buffer drained though nobody read')
         checkEqual(server.drains, 0, 'calls of drained while nobody read')
         client.resume()
-        const numbers = (await texts(client, sent)).map((text) => Number(text.split(' ', 1)[0]))
+        const numbers = (await run.texts(client, sent)).map((text) => Number(text.split(' ', 1)[0]))
         checkEqual(
           numbers,
           numbers.map((_, i) => i),
@@ -158,13 +165,17 @@ async function fillBuffer(socket: {
 }
 
 /** How the link ended when this was sent; `undefined` if the frame alone was refused. */
-async function refusalOf(client: RawLink, frame: string): Promise<{ readonly code: number } | undefined> {
+async function refusalOf(
+  run: TransportRun,
+  client: RawLink,
+  frame: string,
+): Promise<{ readonly code: number } | undefined> {
   try {
     await client.send(frame)
   } catch {
     return undefined
   }
-  return await client.closed
+  return await run.endOf(client)
 }
 
 function fail(): never {

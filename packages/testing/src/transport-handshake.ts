@@ -1,6 +1,6 @@
 import { jsonCodec } from '@rtapi/core'
 import { check, checkEqual, checkFails } from './conformance.ts'
-import { type TransportCase, type TransportFactory, bytesCodec, checkEnd } from './transport-run.ts'
+import { type TransportCase, type TransportFactory, bytesCodec } from './transport-run.ts'
 
 /** What transports promise of the beginning of a link. */
 export function transportHandshake({ name, binary, origins }: TransportFactory): readonly TransportCase[] {
@@ -68,7 +68,9 @@ export function transportHandshake({ name, binary, origins }: TransportFactory):
       async (run) => {
         // The transport may have told the client that it is connected, or may not get that far.
         const link = await run.subject.connect().catch(() => undefined)
-        if (link !== undefined) await checkEnd(link, 4429, 'too many')
+        if (link !== undefined) {
+          checkEqual(await run.endOf(link), { code: 4429, reason: 'too many' }, 'how the client saw it end')
+        }
         const server = await run.api.link(0)
         checkEqual((await server.untilClosed()).code, 4429, 'the code that closed was called with')
       },

@@ -2,7 +2,6 @@ import { type Api, type Codec, type MaybePromise, jsonCodec } from '@rtapi/core'
 import { check, checkEqual } from './conformance.ts'
 import { settle } from './event-loop.ts'
 import { type RecordedLink, type RecordingApi, type RecordingApiOptions, recordingApi } from './recording-api.ts'
-import { waitFor } from './wait-for.ts'
 
 /** The client's end of a link, which does by itself nothing but record. */
 export interface RawLink {
@@ -49,6 +48,8 @@ export interface TransportFactory {
   readonly binary: true | { readonly not: string }
   /** Whether the transport checks of which origin a page is, or why not. */
   readonly origins: true | { readonly not: string }
+  /** Milliseconds after which what has not come counts as missing. @default 10_000 */
+  readonly timeout?: number
 }
 
 /** A promise of transports, tried on an API that records. */
@@ -65,6 +66,8 @@ export const bytesCodec: Codec = {
   decode: (data) => jsonCodec.decode(data),
 }
 
+const TIMEOUT = 10_000
+
 /** A served API, and the links to it. */
 export class TransportRun {
   readonly api: RecordingApi
@@ -79,7 +82,7 @@ export class TransportRun {
   }
 
   static async open(factory: TransportFactory, options: RecordingApiOptions = {}): Promise<TransportRun> {
-    const api = recordingApi(options)
+    const api = recordingApi({ timeout: factory.timeout ?? TIMEOUT, ...options })
     return new TransportRun(factory, api, await factory.serve(api))
   }
 
@@ -89,6 +92,26 @@ export class TransportRun {
     const client = await this.subject.connect(options)
     this.#links.push(client)
     return { client, server: await this.api.link(index) }
+  }
+
+  /** The frames of a link as texts, once there are so many. */
+  async texts(link: RawLink | RecordedLink, count: number): Promise<readonly string[]> {
+    await this.#until(
+      () => link.received.length >= count,
+      () => `${count} frames (there are ${link.received.length})`,
+    )
+    return link.received.map(textOf)
+  }
+
+  /** Waits until the client has seen the link end, and says how. */
+  async endOf(client: RawLink): Promise<{ readonly code: number; readonly reason: string }> {
+    let end: { readonly code: number; readonly reason: string } | undefined
+    client.closed.then((closing) => (end = closing)).catch(() => undefined)
+    await this.#until(
+      () => end !== undefined,
+      () => 'the end of the link at the client',
+    )
+    return { code: end?.code ?? 0, reason: end?.reason ?? '' }
   }
 
   async end(): Promise<void> {
@@ -101,6 +124,15 @@ export class TransportRun {
     await this.subject.dispose?.()
   }
 
+  /** Transports tell nobody of most things that the suite looks at; so it looks again and again. */
+  async #until(condition: () => boolean, what: () => string): Promise<void> {
+    const until = performance.now() + (this.factory.timeout ?? TIMEOUT)
+    while (!condition()) {
+      check(performance.now() < until, `waited in vain for ${what()}`)
+      await settle()
+    }
+  }
+
   /** What holds at the end of each case. */
   async checkHealth(): Promise<void> {
     await settle()
@@ -110,34 +142,6 @@ export class TransportRun {
   }
 }
 
-/** Waits until something is so; transports tell nobody of most things that the suite looks at. */
-export function until(what: string, condition: () => boolean, story: () => string = () => ''): Promise<true> {
-  return waitFor({
-    what,
-    timeout: 10_000,
-    take: () => (condition() ? true : undefined),
-    settle: () => settle(),
-    onArrival: () => () => {},
-    story,
-  })
-}
-
-/** The frames of a link as texts, once there are so many. */
-export async function texts(link: RawLink | RecordedLink, count: number): Promise<readonly string[]> {
-  await until(
-    `${count} frames`,
-    () => link.received.length >= count,
-    () => `(there are ${link.received.length})`,
-  )
-  return link.received.map(textOf)
-}
-
 export function textOf(data: string | Uint8Array): string {
   return typeof data === 'string' ? data : new TextDecoder().decode(data)
-}
-
-/** Waits until the client has seen the link end, as it must have. */
-export async function checkEnd(client: RawLink, code: number, reason: string): Promise<void> {
-  const end = await client.closed
-  checkEqual({ code: end.code, reason: end.reason }, { code, reason }, 'how the client saw the link end')
 }
