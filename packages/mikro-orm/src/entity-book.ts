@@ -33,7 +33,9 @@ export class EntityBook {
   shapeOf(meta: EntityMetadata): EntityShape {
     const known = this.#shapes.get(meta)
     if (known !== undefined) return known
-    const shape = shapeOf(meta, this.#platform)
+    // Entities carry the metadata of the last `MikroORM` that was made for their class, which may be another one.
+    const own = this.#metadata.find<object>(meta.class as EntityName<object>) ?? meta
+    const shape = shapeOf(own, this.#platform)
     this.#shapes.set(meta, shape)
     return shape
   }

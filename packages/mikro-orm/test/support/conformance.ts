@@ -1,27 +1,54 @@
-import { type StoreFactory, storeSuite } from '@rtapi/testing'
+import { type ChangeSourceFactory, type StoreFactory, changeSourceSuite, storeSuite } from '@rtapi/testing'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type RtapiMikroOrm, rtapiMikroOrm } from '../../src/index.ts'
-import { type DatabaseName, type TestOrm, missing, openOrm } from './databases.ts'
+import { type DatabaseName, type TestDatabase, missing, openDatabase } from './databases.ts'
 import { Thing } from './entities.ts'
+import { MikroWriter } from './mikro-writer.ts'
+import { writePaths } from './write-paths.ts'
+
+/** What differs from database to database. */
+export type Peculiarities = Pick<StoreFactory, 'decimalDigits'> &
+  Pick<ChangeSourceFactory<MikroWriter>, 'concurrent' | 'failingCommit'>
 
 /** Tries the store and the change source on a database. */
-export async function tryConformance(database: DatabaseName, options: Omit<StoreFactory, 'open'> = {}): Promise<void> {
-  const reason = await missing(database)
-  describe.skipIf(reason !== undefined)(`on ${database}${reason === undefined ? '' : ` (${reason})`}`, () => {
-    let orm: TestOrm
+export async function tryConformance(name: DatabaseName, { decimalDigits, ...rest }: Peculiarities): Promise<void> {
+  const reason = await missing(name)
+  describe.skipIf(reason !== undefined)(`on ${name}${reason === undefined ? '' : ` (${reason})`}`, () => {
+    let database: TestDatabase
     let live: RtapiMikroOrm
+    let other: RtapiMikroOrm
     beforeAll(async () => {
-      orm = await openOrm(database)
-      live = rtapiMikroOrm(orm, { report: () => {} })
+      database = await openDatabase(name)
+      live = rtapiMikroOrm(database.orm, { report: () => {} })
+      other = rtapiMikroOrm(database.other, { report: () => {} })
     })
-    afterAll(async () => orm.close())
+    afterAll(async () => database.close())
 
     describe('the store', () => {
       const suite = storeSuite({
-        ...options,
+        ...(decimalDigits && { decimalDigits }),
         async open() {
-          await orm.em.fork().nativeDelete(Thing, {})
+          await database.clear()
           return { store: live.store(Thing) }
+        },
+      })
+      for (const { name, run } of suite) test(name, run)
+    })
+
+    describe('the change source', () => {
+      const suite = changeSourceSuite({
+        ...rest,
+        entity: 'Thing',
+        paths: writePaths,
+        async open() {
+          await database.clear()
+          return {
+            source: live.changes(),
+            writer: new MikroWriter(database.orm),
+            store: live.store(Thing),
+            readCommitted: async (id: number) => (await other.store(Thing).read([id]))[0],
+            uncaptured: () => live.uncaptured().reduce((sum, { count }) => sum + count, 0),
+          }
         },
       })
       for (const { name, run } of suite) test(name, run)
