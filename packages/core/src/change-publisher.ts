@@ -180,6 +180,7 @@ function statesOf(change: Change): readonly Readonly<Record<string, Json>>[] {
   return change.action === 'delete' ? [change.before ?? {}] : [change.before ?? {}, change.after ?? {}]
 }
 
+/** The users whose scope these changes concern; everybody, where the rule asks for what is not known of a change. */
 function concernedUsers(
   dependency: Dependency,
   changes: readonly (Change | CoarseChange)[],
@@ -187,13 +188,16 @@ function concernedUsers(
   const users = new Set<string | number>()
   for (const change of changes) {
     for (const state of change.type === 'coarse' ? [{}] : statesOf(change)) {
-      const concerned: readonly (string | number | null | undefined)[] | undefined = dependency.users?.(state)
-      if (concerned === undefined) return 'all'
-      for (const user of concerned) {
-        // The rule read a field that is not known of this change.
-        if (user === undefined) return 'all'
-        if (user !== null) users.add(user)
-      }
+      let isKnown = true
+      const observed = new Proxy(state, {
+        get(target, field) {
+          if (!Object.hasOwn(target, field)) isKnown = false
+          return Reflect.get(target, field) as unknown
+        },
+      })
+      const concerned = dependency.users?.(observed)
+      if (!isKnown || concerned === undefined) return 'all'
+      for (const user of concerned) users.add(user)
     }
   }
   return [...users]

@@ -29,8 +29,9 @@ export interface Dependency {
   /** The other entity, as its store or change source names it. */
   readonly entity: string
   /**
-   * The users concerned, from what is known of the changed record before or after; `undefined`: it cannot be said, so
-   * every session is asked anew. Absent: the same.
+   * The users concerned, from the record as it was and as it is. If the rule asks for a field that is not known of a
+   * change, or answers `undefined`, every session is asked anew; so, too, if there is no rule. A field that is null is
+   * for the rule to leave out.
    */
   readonly users?: (record: Readonly<Record<string, Json>>) => readonly (string | number)[] | undefined
 }

@@ -1,12 +1,13 @@
 import type { LayerEntry, Position } from './channel-layer.ts'
+import { type DirtyKey, DirtyKeys } from './dirty-keys.ts'
 import { allOf } from './filter-algebra.ts'
 import type { Feed, FeedSnapshot, FeedWaiter, FreshRow, Mark } from './feed.ts'
+import { FeedGroups } from './feed-groups.ts'
 import { FeedSet } from './feed-set.ts'
 import type { FeedSpec } from './feed-spec.ts'
 import type { Gate } from './gate.ts'
 import type { Group, GroupHub, GroupListener } from './group-hub.ts'
-import { writePosition } from './position.ts'
-import { type Limits, RtapiError } from './protocol.ts'
+import { type Limits, type ResetReason, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
 import { RowView } from './row-view.ts'
@@ -24,10 +25,6 @@ interface Arrival {
   readonly feed: Feed
   readonly load: Load
   readonly rows: readonly Row[]
-}
-
-interface DirtyKey extends Mark {
-  readonly key: Key
 }
 
 interface ReaderSurroundings {
@@ -62,18 +59,17 @@ export class StoreReader implements GroupListener {
   readonly #store: Store<Row, unknown, unknown>
   readonly #around: ReaderSurroundings
   readonly #sets = new Map<string, FeedSet>()
-  readonly #groups = new Map<string, { group: Group; feeds: Set<Feed> }>()
+  readonly #groups: FeedGroups
   /** Waiters for the next query of a feed, and the query that is under way. */
   readonly #waiting = new Map<Feed, Set<FeedWaiter>>()
   readonly #loads = new Map<Feed, Load>()
   readonly #touched = new Set<Feed>()
-  #dirty = new Map<KeyId, DirtyKey>()
+  readonly #dirty = new DirtyKeys()
   #arrivals: Arrival[] = []
   #scheduled = false
-  /** The last entry of each group whose keys are all in `#dirty` or already applied; and all applied. */
-  #received = new Map<Group, Position>()
-  readonly #applied = new Map<Group, Position>()
   #caughtUp: (() => void)[] = []
+  /** Feeds that are queried again because of a change without keys, with those who wait for it. */
+  readonly #requeries = new Map<Feed, (() => void)[]>()
   readonly #retries = new Map<Feed | 'read', () => void>()
   #positionsAt = 0
   #closed = false
@@ -81,6 +77,7 @@ export class StoreReader implements GroupListener {
   constructor(store: Store<Row, unknown, unknown>, around: ReaderSurroundings) {
     this.#store = store
     this.#around = around
+    this.#groups = new FeedGroups(around.hub, this)
   }
 
   get feedCount(): number {
@@ -99,7 +96,7 @@ export class StoreReader implements GroupListener {
     let feed = set.find(spec.id)
     if (feed === undefined) {
       feed = set.open(spec)
-      for (const name of spec.groups) feed.groups.push(this.#join(name, feed))
+      this.#groups.join(feed)
     }
     const waiting = this.#waiting.get(feed)
     if (waiting === undefined) this.#waiting.set(feed, new Set([waiter]))
@@ -119,28 +116,27 @@ export class StoreReader implements GroupListener {
     this.#waiting.delete(feed)
     this.#loads.delete(feed)
     this.#touched.delete(feed)
+    this.#requeried(feed)
     this.#cancelRetry(feed)
     const set = this.#setOf(feed.spec)
     if (set.find(feed.spec.id) !== feed) return
     set.close(feed)
-    for (const name of feed.spec.groups) this.#leave(name, feed)
+    this.#groups.leave(feed)
   }
 
   receive(group: Group, seq: number, entry: LayerEntry): void {
     if (entry.type === 'changes' && entry.entity === this.#store.entity) {
-      for (const { key, action } of entry.changes) this.#mark(key, action, entry.tx)
+      for (const { key, action } of entry.changes) this.#dirty.mark(key, action, entry.tx)
     } else if (entry.type === 'coarse' && entry.entity === this.#store.entity) {
-      for (const feed of this.#groups.get(group.name)?.feeds ?? []) this.requery(feed)
+      for (const feed of this.#groups.feedsOf(group)) this.requery(feed)
     }
-    this.#received.set(group, { epoch: group.position.epoch, seq })
+    this.#groups.receive(group, seq)
     this.#schedule()
   }
 
   lost(group: Group): void {
-    this.#received.delete(group)
-    this.#applied.delete(group)
-    this.#noteJoined(group)
-    for (const feed of this.#groups.get(group.name)?.feeds ?? []) {
+    this.#groups.lose(group)
+    for (const feed of this.#groups.feedsOf(group)) {
       this.#abandon(feed)
       feed.drop('gap')
       this.release(feed)
@@ -162,23 +158,26 @@ export class StoreReader implements GroupListener {
   /** Asks the feed's query again and sends its members the difference. */
   requery(feed: Feed): void {
     feed.stale = true
+    if (!this.#requeries.has(feed)) this.#requeries.set(feed, [])
     this.#load(feed)
   }
 
   /** Applies keys that could not be announced through the layer, so that at least this process hears of them. */
   markLocally(keys: readonly { readonly key: Key; readonly action: Mark['action'] }[], tx: string): void {
-    for (const { key, action } of keys) this.#mark(key, action, tx)
+    for (const { key, action } of keys) this.#dirty.mark(key, action, tx)
     this.#schedule()
   }
 
   requeryAll(): void {
-    for (const { feeds } of this.#groups.values()) for (const feed of feeds) this.requery(feed)
+    for (const feed of this.#groups.allFeeds()) this.requery(feed)
   }
 
   /** Settles when every change received so far has been handed to the feeds' members. */
-  caughtUp(): Promise<void> {
-    if (this.#dirty.size === 0 && !this.#scheduled) return Promise.resolve()
-    return new Promise((resolve) => this.#caughtUp.push(resolve))
+  async caughtUp(): Promise<void> {
+    if (this.#dirty.size > 0 || this.#scheduled) await new Promise<void>((resolve) => this.#caughtUp.push(resolve))
+    await Promise.all(
+      [...this.#requeries.values()].map((waiting) => new Promise<void>((resolve) => waiting.push(resolve))),
+    )
   }
 
   close(): void {
@@ -186,6 +185,13 @@ export class StoreReader implements GroupListener {
     for (const cancel of this.#retries.values()) cancel()
     this.#retries.clear()
     for (const resolve of this.#caughtUp.splice(0)) resolve()
+    for (const feed of this.#requeries.keys()) this.#requeried(feed)
+  }
+
+  #requeried(feed: Feed): void {
+    const waiting = this.#requeries.get(feed)
+    this.#requeries.delete(feed)
+    for (const resolve of waiting ?? []) resolve()
   }
 
   #setOf(spec: FeedSpec): FeedSet {
@@ -194,43 +200,6 @@ export class StoreReader implements GroupListener {
     const set = new FeedSet(spec.model)
     this.#sets.set(spec.model.name, set)
     return set
-  }
-
-  #join(name: string, feed: Feed): Group {
-    const known = this.#groups.get(name)
-    if (known !== undefined) {
-      known.feeds.add(feed)
-      return known.group
-    }
-    const group = this.#around.hub.join(name, this)
-    this.#groups.set(name, { group, feeds: new Set([feed]) })
-    this.#noteJoined(group)
-    return group
-  }
-
-  #noteJoined(group: Group): void {
-    const note = (): void => {
-      if (this.#groups.get(group.name)?.group === group && !this.#applied.has(group))
-        this.#applied.set(group, group.position)
-    }
-    // A group that cannot be joined is told to the waiters by their load.
-    group.ready.then(note, () => undefined)
-  }
-
-  #leave(name: string, feed: Feed): void {
-    const joined = this.#groups.get(name)
-    if (joined === undefined || !joined.feeds.delete(feed) || joined.feeds.size > 0) return
-    this.#groups.delete(name)
-    this.#received.delete(joined.group)
-    this.#applied.delete(joined.group)
-    this.#around.hub.leave(name, this)
-  }
-
-  #mark(key: Key, action: Mark['action'], tx: string): void {
-    const id = keyId(key)
-    const before = this.#dirty.get(id)
-    // Created and then updated within a tick is still new to whoever watches.
-    this.#dirty.set(id, { key, action: before?.action === 'create' && action === 'update' ? 'create' : action, tx })
   }
 
   // ── Queries ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -302,9 +271,8 @@ export class StoreReader implements GroupListener {
     else if (feed.memberCount > 0) this.#retry(feed, () => this.requery(feed))
   }
 
-  /** More rows than a view may hold: whoever asks again is told so. */
-  #dropFeed(feed: Feed): void {
-    feed.drop('overflow')
+  #dropFeed(feed: Feed, reason: ResetReason): void {
+    feed.drop(reason)
     this.release(feed)
   }
 
@@ -333,10 +301,11 @@ export class StoreReader implements GroupListener {
   async #run(): Promise<void> {
     const arrivals = this.#arrivals
     this.#arrivals = []
-    const batch = this.#take()
-    const positions = this.#dirty.size === 0 ? this.#received : new Map<Group, Position>()
-    const caughtUp = this.#dirty.size === 0 ? this.#caughtUp.splice(0) : []
-    if (positions === this.#received) this.#received = new Map()
+    const batch = this.#dirty.take(BATCH)
+    // Positions stand for all keys that came with them: they move on when the last of these has been read.
+    const isLast = this.#dirty.size === 0
+    const positions = isLast ? this.#groups.takeReceived() : new Map<Group, Position>()
+    const caughtUp = isLast ? this.#caughtUp.splice(0) : []
     const keys = new Map<KeyId, DirtyKey>(batch)
     for (const { feed, load, rows } of arrivals) this.#addUncertainKeys(keys, feed, load, rows)
     try {
@@ -344,37 +313,17 @@ export class StoreReader implements GroupListener {
       this.#applyBatch(keys, rows, arrivals, positions)
     } catch (error) {
       this.#around.report(error, { during: 'store.read' })
-      this.#putBack(batch, arrivals, positions, caughtUp)
+      this.#dirty.putBack(batch)
+      this.#groups.putBack(positions)
+      this.#arrivals.unshift(...arrivals)
+      this.#caughtUp.push(...caughtUp)
       // Nothing is sent of what could not be read; `#scheduled` stays set until the next try.
       this.#retry('read', () => void this.#run())
       return
     }
     for (const resolve of caughtUp) resolve()
     this.#scheduled = false
-    if (this.#dirty.size > 0 || this.#arrivals.length > 0 || this.#received.size > 0) this.#schedule()
-  }
-
-  #take(): Map<KeyId, DirtyKey> {
-    if (this.#dirty.size <= BATCH) {
-      const all = this.#dirty
-      this.#dirty = new Map()
-      return all
-    }
-    const some = new Map([...this.#dirty].slice(0, BATCH))
-    for (const id of some.keys()) this.#dirty.delete(id)
-    return some
-  }
-
-  #putBack(
-    batch: ReadonlyMap<KeyId, DirtyKey>,
-    arrivals: readonly Arrival[],
-    positions: ReadonlyMap<Group, Position>,
-    caughtUp: readonly (() => void)[],
-  ): void {
-    for (const [id, dirty] of batch) if (!this.#dirty.has(id)) this.#dirty.set(id, dirty)
-    for (const [group, position] of positions) if (!this.#received.has(group)) this.#received.set(group, position)
-    this.#arrivals.unshift(...arrivals)
-    this.#caughtUp.push(...caughtUp)
+    if (this.#dirty.size > 0 || this.#arrivals.length > 0 || this.#groups.hasReceived) this.#schedule()
   }
 
   /** Keys whose truth a query cannot tell: changed since it began, or shown until now and not among its rows. */
@@ -405,8 +354,7 @@ export class StoreReader implements GroupListener {
     arrivals: readonly Arrival[],
     positions: ReadonlyMap<Group, Position>,
   ): void {
-    for (const [group, position] of positions)
-      if (group.position.epoch === position.epoch) this.#applied.set(group, position)
+    this.#groups.apply(positions)
     const arriving = new Set(arrivals.map(({ feed }) => feed))
     const changed = new Set<Feed>()
     const freshOf = new Map<ResourceModel, ReadonlyMap<KeyId, FreshRow>>()
@@ -429,13 +377,31 @@ export class StoreReader implements GroupListener {
       freshOf.set(set.model, fresh)
     }
     // Members hear of these changes before anybody new joins them: what a feed shows is then what they show.
-    for (const feed of changed) {
-      feed.flush(() => this.#positionOf(feed))
-      if (feed.stale) this.#load(feed)
-      else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) this.#dropFeed(feed)
+    for (const feed of changed) this.#guard(feed, () => this.#flush(feed))
+    for (const arrival of arrivals) {
+      const { feed } = arrival
+      this.#guard(feed, () => this.#arrive(arrival, freshOf.get(feed.spec.model) ?? new Map()))
     }
-    for (const arrival of arrivals) this.#arrive(arrival, freshOf.get(arrival.feed.spec.model) ?? new Map())
     this.#tellPositions()
+  }
+
+  /** What goes wrong in one feed (a codec, a transport that throws) starts it over, and stops no other. */
+  #guard(feed: Feed, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#around.report(error, { during: 'feed', resource: feed.spec.model.name })
+      this.#dropFeed(feed, 'gap')
+    }
+  }
+
+  #flush(feed: Feed): void {
+    feed.flush(() => this.#groups.positionOf(feed))
+    if (feed.stale) this.#load(feed)
+    else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) {
+      // Whoever asks again is told that there are more rows than a view may hold.
+      this.#dropFeed(feed, 'overflow')
+    }
   }
 
   #arrive({ feed, load, rows }: Arrival, fresh: ReadonlyMap<KeyId, FreshRow>): void {
@@ -448,10 +414,15 @@ export class StoreReader implements GroupListener {
       fresh,
     )
     feed.stale ||= staleBefore
-    feed.flush(() => this.#positionOf(feed))
-    const snapshot: FeedSnapshot = { rows: seen, position: feed.begin(() => this.#positionOf(feed)), touched: fresh }
+    feed.flush(() => this.#groups.positionOf(feed))
+    const snapshot: FeedSnapshot = {
+      rows: seen,
+      position: feed.begin(() => this.#groups.positionOf(feed)),
+      touched: fresh,
+    }
     for (const waiter of load.waiters) waiter.attach(snapshot)
     load.waiters.clear()
+    if (!feed.stale) this.#requeried(feed)
     this.release(feed)
     if (feed.stale || this.#waiting.has(feed)) this.#load(feed)
   }
@@ -466,21 +437,13 @@ export class StoreReader implements GroupListener {
     this.#positionsAt = now
     for (const set of this.#sets.values()) {
       for (const feed of set.feeds()) {
-        let entries = 0
-        for (const group of feed.groups) entries += this.#applied.get(group)?.seq ?? 0
+        const entries = this.#groups.entriesOf(feed)
         feed.toldAt ??= entries
         if (!feed.whole || entries - feed.toldAt < POSITION_DRIFT) continue
-        feed.tellPosition(this.#positionOf(feed))
+        feed.tellPosition(this.#groups.positionOf(feed))
         feed.toldAt = entries
       }
     }
-  }
-
-  #positionOf(feed: Feed): string {
-    return writePosition(
-      feed.spec.id,
-      feed.groups.map((group) => this.#applied.get(group) ?? group.position),
-    )
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   type Api,
+  type Change,
   type ChangeBatch,
   type MemoryStore,
   type Row,
@@ -63,7 +64,7 @@ function world(seed: number) {
   const errors: unknown[] = []
   // Both processes write: each change is announced now by this one, now by that one.
   const outlets: ((batch: ChangeBatch) => void)[] = []
-  for (const store of [notes, members]) store.start((batch) => random.pick(outlets)(batch))
+  for (const store of [notes, members]) store.start((batch) => random.pick(outlets)(known(random, batch)))
   const api = (): Api =>
     createApi({
       resources: [
@@ -92,6 +93,21 @@ function world(seed: number) {
       report: (error) => errors.push(error),
     })
   return { random, scheduler, clock, notes, members, api, errors }
+}
+
+/** A source does not always know what a record was before, nor even which records have changed. */
+function known(random: SeededRandom, batch: ChangeBatch): ChangeBatch {
+  const { tx, changes } = batch
+  const dice = random.integer(10)
+  if (dice === 0) return { tx, changes: changes.map(({ entity }) => ({ type: 'coarse', entity })) }
+  if (dice > 2) return batch
+  const vague = (change: Change): Change => ({
+    type: 'change',
+    entity: change.entity,
+    key: change.key,
+    action: change.action,
+  })
+  return { tx, changes: changes.map((change) => (change.type === 'change' ? vague(change) : change)) }
 }
 
 type World = ReturnType<typeof world>
