@@ -40,7 +40,9 @@ async function run(): Promise<void> {
   const chosenTargets = choose(flags.targets ?? standard.join(), new Map(Object.entries(targets)))
   const plan: Plan = {
     pairs: Number(flags.pairs ?? (flags.quick ? 3 : 7)),
-    milliseconds: Number(flags.milliseconds ?? (flags.quick ? 500 : 2_000)),
+    memoryPairs: flags.quick ? 1 : 3,
+    milliseconds: Number(flags.milliseconds ?? (flags.quick ? 300 : 2_000)),
+    warmUp: flags.quick ? 600 : 2_000,
     profiles: flags.profile,
   }
   console.log(

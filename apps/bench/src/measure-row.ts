@@ -18,9 +18,12 @@ export interface Sample {
 }
 
 export interface Plan {
+  /** How often each target is measured, and how often its memory is, which takes longer. */
   readonly pairs: number
-  /** Milliseconds of each measurement. */
+  readonly memoryPairs: number
+  /** Milliseconds of each measurement, and of the traffic before the first. */
   readonly milliseconds: number
+  readonly warmUp: number
   /** A folder for a CPU profile of each server. */
   readonly profiles: string | undefined
 }
@@ -30,18 +33,15 @@ const LOAD = new URL('./load/load.ts', import.meta.url)
 /** Milliseconds without a delivery after which no more are expected. */
 const SILENCE = 300
 
-/** Milliseconds of traffic before the first measurement, at least. */
-const WARM_UP = 1_500
-
 /** Measures a row: target after target in turn, again and again, so that what disturbs one disturbs all. */
 export async function measureRow(
   row: Row,
   entries: ReadonlyMap<string, TargetEntry>,
-  { pairs, milliseconds, profiles }: Plan,
+  { pairs, memoryPairs, milliseconds, warmUp, profiles }: Plan,
 ): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map([...entries.keys()].map((name) => [name, [] as Sample[]]))
   if (row.unit === 'socket') {
-    for (let pair = 0; pair < pairs; pair++) {
+    for (let pair = 0; pair < memoryPairs; pair++) {
       for (const [name, entry] of entries) samples.get(name)?.push(await measureMemory(row, entry))
     }
     return samples
@@ -50,7 +50,7 @@ export async function measureRow(
   try {
     for (const [name, entry] of entries)
       benches.set(name, await Bench.start(row, entry, profileFlags(profiles, `${row.name}-${name}`)))
-    for (const bench of benches.values()) await bench.measure(Math.max(milliseconds, WARM_UP))
+    for (const bench of benches.values()) await bench.measure(warmUp)
     for (let pair = 0; pair < pairs; pair++) {
       for (const [name, bench] of benches) samples.get(name)?.push(await bench.measure(milliseconds))
     }

@@ -49,7 +49,7 @@ export function serveTarget(target: Target): void {
     },
     async memory(): Promise<MemoryUse> {
       // Several, with pauses: pages go back to the system only some time after the collection.
-      for (let i = 0; i < 5; i++) {
+      for (let i = 0; i < 4; i++) {
         globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
         await delay(200)
       }
