@@ -42,6 +42,7 @@ export class ClientCore {
         opened: () => [...this.#subscriptions.opened(), ...this.#requests.take('greeted')],
         welcomed: ({ another }) => {
           if (another) this.#forget()
+          this.#subscriptions.welcomed()
           this.#requests.pump()
         },
         received: (message) => this.#received(message),
@@ -75,7 +76,7 @@ export class ClientCore {
     )
     this.#subscriptions = new Subscriptions(this.#known, {
       newId,
-      linked: () => connection.phase !== 'none',
+      welcomed: () => connection.phase === 'welcome',
       limits: () => connection.limits,
       send: (messages) => connection.send(messages),
       wait: (wait, run) => connection.wait(wait, run),

@@ -3,6 +3,8 @@ export type { Client, ClientBase, ClientOptions, ResourceClients, ResourcesOf } 
 export type {
   ActionCall,
   ActionName,
+  Description,
+  FieldDescription,
   GetOptions,
   Page,
   RecordWriteOptions,
@@ -25,4 +27,4 @@ export { webSocketTransport } from './web-socket-transport.ts'
 export type { WebSocketConstructor, WebSocketLike } from './web-socket-transport.ts'
 export type { ClientTransport, TransportLink, TransportRequest } from './client-transport.ts'
 export { RtapiError, errorCodes, keyId } from '@rtapi/core/protocol'
-export type { ErrorCode, ErrorDetail, Json, Key, Row } from '@rtapi/core/protocol'
+export type { ErrorCode, ErrorDetail, FieldType, Json, Key, Row } from '@rtapi/core/protocol'

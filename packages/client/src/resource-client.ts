@@ -1,5 +1,5 @@
 import type { ResourceTypes } from '@rtapi/core'
-import type { Json, Key, QueryFields, ReplySuccess, Row, WireRow } from '@rtapi/core/protocol'
+import type { FieldType, Json, Key, QueryFields, ReplySuccess, Row, WireRow } from '@rtapi/core/protocol'
 import type { KnownRows } from './known-rows.ts'
 import type { LiveView } from './live-view.ts'
 import {
@@ -66,6 +66,31 @@ export interface Written<R> {
   readonly pending: boolean
 }
 
+/** What the server says of a resource to this session. */
+export interface Description {
+  readonly resource: string
+  /** The fields of the key, in order. */
+  readonly key: readonly string[]
+  /** The field that holds the version, if there is one. */
+  readonly version: string | null
+  /** The fields that the session may see. */
+  readonly fields: Readonly<Record<string, FieldDescription>>
+  /** Filters with names of their own. */
+  readonly lookups: Readonly<Record<string, { readonly field: string; readonly operator: string }>>
+  readonly params: readonly string[]
+  /** The actions that the session may use. */
+  readonly actions: readonly string[]
+}
+
+/** What the server says of one field. */
+export interface FieldDescription {
+  readonly type: FieldType
+  readonly nullable: boolean
+  /** What filters may ask of it. */
+  readonly operators: readonly string[]
+  readonly sortable: boolean
+}
+
 type ActionOf<T extends ResourceTypes, Name> = Name extends keyof T['actions'] ? T['actions'][Name] : never
 
 /** The names of a resource's own actions. */
@@ -104,8 +129,8 @@ export interface ResourceClient<T extends ResourceTypes> {
     name: Name,
     ...call: OptionalIfEmpty<ActionCall<T, Name>>
   ): Promise<ActionOutput<T, Name>>
-  /** What this session may do with the resource: fields, types, filters, lookups, actions. */
-  describe(options?: RequestOptions): Promise<Json>
+  /** What this session may see of the resource and do with it. */
+  describe(options?: RequestOptions): Promise<Description>
   /** The rows of a query, kept up to date until the view is closed. */
   live<F extends FieldOf<T> = FieldOf<T>>(query?: LiveQuery<T, F>): LiveView<Shown<T, F>>
   /** The key of a row that came from this client. @throws TypeError for any other object, a copy included */
@@ -133,7 +158,7 @@ export interface UntypedResource {
   update(key: Key, patch: Json, options?: Options): Promise<Written<Row>>
   delete(key: Key, options?: Options): Promise<Written<Row>>
   action(name: string, call?: Options): Promise<Json>
-  describe(options?: RequestOptions): Promise<Json>
+  describe(options?: RequestOptions): Promise<Description>
   live(query?: AnyQuery & Pick<Call, 'key'>): LiveView<Row>
   keyOf(row: object): Key
   versionOf(row: object): string | number | undefined
@@ -170,7 +195,8 @@ export function resourceClient(resource: string, port: ResourcePort): UntypedRes
       return reply.data ?? null
     },
     async describe({ timeout } = {}) {
-      return (await port.call({ resource, action: 'describe' }, timeout)).data ?? null
+      // The server's word, as everywhere.
+      return (await port.call({ resource, action: 'describe' }, timeout)).data as unknown as Description
     },
     live: ({ key, ...query } = {}) => port.live({ resource, ...given({ key }), ...queryFields(query) }),
     keyOf: (row) => port.known.get(row).key,

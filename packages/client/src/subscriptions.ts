@@ -10,6 +10,9 @@ import type { KnownRows } from './known-rows.ts'
 import type { ViewState } from './live-view.ts'
 import { Subscription, type SubscriptionPort, type SubscriptionQuery } from './subscription.ts'
 
+/** Subscriptions sent before the server's welcome: it keeps only so many early messages, requests among them. */
+const EARLY = 50
+
 /** Changes kept for views whose snapshot is on its way. A view that would need older ones resumes instead. */
 const LOG = 1_000
 
@@ -27,9 +30,10 @@ export interface Recovery {
 export interface SubscriptionsPort {
   newId(): string
   limits(): { readonly frame: number; readonly have: number }
-  /** Sends messages if there is a link; what is not sent is repeated by `opened`. */
+  /** Sends messages if there is a link. */
   send(messages: readonly ClientMessage[]): void
-  linked(): boolean
+  /** Whether the server knows who is there. Until then subscriptions wait for `opened` and `welcomed`. */
+  welcomed(): boolean
   /** Calls `run` after the n-th wait of the back-off, but not before `least` milliseconds; returns its undo. */
   wait(wait: { readonly attempt: number; readonly least: number }, run: () => void): () => void
   recovery(recovery: Recovery): void
@@ -51,7 +55,7 @@ export class Subscriptions {
     this.#port = port
   }
 
-  /** Adds a subscription and begins it if there is a link. `show` is called with its state by `flush`. */
+  /** Adds a subscription and begins it if there is a session. `show` is called with its state by `flush`. */
   add(query: SubscriptionQuery, show: (state: ViewState<Row>) => void): Subscription {
     const port: SubscriptionPort = {
       newId: () => this.#port.newId(),
@@ -62,7 +66,7 @@ export class Subscriptions {
     }
     const subscription = new Subscription(query, this.#known, port)
     this.#all.set(subscription, show)
-    if (this.#port.linked()) this.#begin(subscription)
+    if (this.#port.welcomed()) this.#begin(subscription)
     return subscription
   }
 
@@ -78,17 +82,27 @@ export class Subscriptions {
 
   // ── The link ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A link is open: answers what to send on it. */
+  /** A link is open: answers what to send right behind `hello`. */
   opened(): readonly ClientMessage[] {
     this.#recovering.clear()
-    const messages: ClientMessage[] = []
-    for (const subscription of this.#all.keys()) {
-      if (subscription.whole) this.#recovering.add(subscription)
-      const message = subscription.begin()
-      if (message !== undefined) messages.push(message)
-    }
+    for (const subscription of this.#all.keys()) if (subscription.whole) this.#recovering.add(subscription)
     this.#recovery = { resumed: 0, reset: 0, waiting: 0 }
     if (this.#recovering.size > 0) this.#countRecovery({})
+    return this.#beginAll(EARLY)
+  }
+
+  /** The server knows who is there: the rest may follow. */
+  welcomed(): void {
+    this.#port.send(this.#beginAll(Number.POSITIVE_INFINITY))
+  }
+
+  #beginAll(most: number): readonly ClientMessage[] {
+    const messages: ClientMessage[] = []
+    for (const subscription of this.#all.keys()) {
+      if (messages.length >= most) break
+      const message = subscription.id === undefined ? subscription.begin() : undefined
+      if (message !== undefined) messages.push(message)
+    }
     return messages
   }
 

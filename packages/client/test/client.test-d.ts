@@ -1,6 +1,14 @@
 import { type Api, allowAny, createApi, defineResource, memoryStore, type StandardSchema } from '@rtapi/core'
 import { describe, expectTypeOf, test } from 'vitest'
-import { type Json, type Key, type LiveView, type Page, type Row, type Written, createClient } from '../src/index.ts'
+import {
+  type Description,
+  type Key,
+  type LiveView,
+  type Page,
+  type Row,
+  type Written,
+  createClient,
+} from '../src/index.ts'
 
 // A type alias: an interface has no index signature, which rows need.
 type Comment = { id: number; topicId: number; text: string; author: string | null; secret: string }
@@ -173,7 +181,7 @@ test('a view is a store and an async iterable of its rows', () => {
   expectTypeOf(view.getSnapshot).toEqualTypeOf<() => readonly Seen[]>()
   expectTypeOf(view.subscribe).toBeCallableWith(() => undefined)
   expectTypeOf(view[Symbol.asyncIterator]().next()).toEqualTypeOf<Promise<IteratorResult<readonly Seen[], undefined>>>()
-  expectTypeOf(client.comments.describe()).toEqualTypeOf<Promise<Json>>()
+  expectTypeOf(client.comments.describe()).resolves.toEqualTypeOf<Description>()
 })
 
 test('an API given by its interface alone has the same types', () => {

@@ -88,8 +88,8 @@ describe('requests and their answers', () => {
     const described = client.comments.describe()
     const describe = transport.link.takeRequest()
     expect(describe.action).toBe('describe')
-    transport.link.say({ type: 'reply', id: describe.id, ok: true, data: { fields: {} } })
-    expect(await described).toEqual({ fields: {} })
+    transport.link.say({ type: 'reply', id: describe.id, ok: true, data: { resource: 'comments', fields: {} } })
+    expect(await described).toEqual({ resource: 'comments', fields: {} })
   })
 
   test('a refusal rejects with what the server said', async () => {

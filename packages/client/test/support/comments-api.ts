@@ -67,7 +67,7 @@ function noteResource(store: MemoryStore<Note>) {
   })
 }
 
-export type NotesApi = Api<readonly [ReturnType<typeof noteResource>]>
+type NotesApi = Api<readonly [ReturnType<typeof noteResource>]>
 
 export interface NotesWorld {
   readonly api: NotesApi
@@ -86,7 +86,7 @@ export interface NotesWorld {
   }>
 }
 
-export interface NotesClient {
+interface NotesClient {
   readonly client: Client<NotesApi>
   readonly transport: ApiTransport
 }

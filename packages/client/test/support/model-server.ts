@@ -13,7 +13,7 @@ import type { ClientTransport, TransportLink, TransportRequest } from '../../src
 export type ModelRow = { readonly id: number; readonly topicId: number; readonly rank: number; readonly rev: number }
 type State = ReadonlyMap<number, ModelRow>
 
-export const modelOrder: readonly OrderTerm[] = [
+const modelOrder: readonly OrderTerm[] = [
   ['rank', 'desc', 'integer'],
   ['id', 'asc', 'integer'],
 ]

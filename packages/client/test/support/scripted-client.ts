@@ -23,7 +23,7 @@ interface CommentTypes {
   }
 }
 
-export type CommentApi = Api<readonly [Resource<'comments', CommentTypes>]>
+type CommentApi = Api<readonly [Resource<'comments', CommentTypes>]>
 
 export interface Scripted {
   readonly client: Client<CommentApi>
