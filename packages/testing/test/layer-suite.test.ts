@@ -191,6 +191,15 @@ const mutants: Readonly<Record<string, (layer: ChannelLayer) => Partial<ChannelL
 
 test('the right layer passes', async () => {
   expect(await failuresWith(() => ({}))).toEqual([])
+  expect(
+    await failuresWith(
+      delivering(
+        (events) =>
+          (...delivery) =>
+            events.deliver(...delivery),
+      ),
+    ),
+  ).toEqual([])
 })
 
 test.each(Object.keys(mutants))('a layer that %s is found', async (name) => {

@@ -274,8 +274,13 @@ const mutants: Readonly<Record<string, Mutation>> = {
   'ignores the limit': (store) => ({ find: ({ where, order }) => store.find({ where, order }) }),
 }
 
-test('the right store passes', async () => {
-  expect(await failuresWith(() => ({}))).toEqual([])
+test.each<[how: string, mutation: Mutation]>([
+  ['as it is', () => ({})],
+  ['with the same meaning of filters', comparing((comparison) => comparison)],
+  ['with text in the same form', collating((text) => text)],
+  ['with the same order', ordering(() => undefined)],
+])('the right store passes, %s', async (_, mutation) => {
+  expect(await failuresWith(mutation)).toEqual([])
 })
 
 test.each(Object.keys(mutants))('a store that %s is found', async (name) => {
