@@ -71,6 +71,13 @@ describe('visits every item whose filter matches, once', () => {
     expect(visited(index, { rank: 2, name: 'b', score: -2 })).toEqual([])
   })
 
+  test('an item whose prefix is not in normal form', () => {
+    const index = new FilterIndex<string>(randomNumbers(1))
+    const prefix = { type: 'compare', field: 'name', operator: 'startsWith', value: 'AB', ignoreCase: true } as const
+    index.add('a', prefix, fieldTypes)
+    expect(visited(index, { name: 'abc' })).toEqual(['a'])
+  })
+
   test('an item under the same term twice goes with one delete', () => {
     const index = indexOf(
       fieldTypes,
@@ -110,6 +117,10 @@ describe('visits no others where a required term tells them apart', () => {
     ['a range never holds null', { rank: { gte: 2 } }, { rank: null }],
     ['both ends of a range', { rank: { gt: 1, lt: 3 } }, { rank: 3 }],
     ['ends given apart', { and: [{ rank: { gt: 1, lt: 9 } }, { rank: { lte: 3, gte: 0 } }] }, { rank: 4 }],
+    ['the later of two starts', { and: [{ rank: { gt: 5 } }, { rank: { gte: 1 } }] }, { rank: 3 }],
+    ['the earlier of two ends', { and: [{ rank: { lt: 1 } }, { rank: { lte: 5 } }] }, { rank: 3 }],
+    ['the open one of two equal starts', { and: [{ rank: { gt: 1 } }, { rank: { gte: 1 } }] }, { rank: 1 }],
+    ['the open one of two equal ends', { and: [{ rank: { lt: 1 } }, { rank: { lte: 1 } }] }, { rank: 1 }],
     ['a range of decimals', { price: { lt: '10' } }, { price: '10.00' }],
     ['a range of dates', { at: { lt: '2026-01-01' } }, { at: '2026-01-01T00:00:00.000Z' }],
     ['a range of text', { name: { gt: '\u{ffff}' } }, { name: '\u{e000}' }],
