@@ -51,7 +51,9 @@ function Window() {
         >
           <span aria-hidden="true">☰</span> <span className="visually-hidden">Projects</span>
         </button>
-        <p className="brand">Board</p>
+        <p className="brand">
+          <span>Board</span>
+        </p>
         <div className="top-right">
           <ConnectionBadge />
           <button type="button" className="quiet" aria-pressed={framesShown} onClick={() => showFrames(!framesShown)}>

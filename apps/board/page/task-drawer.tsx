@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from 'react'
+import { type ReactNode, useEffect, useEffectEvent, useRef } from 'react'
 import { type Task, type User, client } from './board-client.ts'
 import { Comments } from './comments.tsx'
 import { useAttempt } from './notices.tsx'
@@ -27,13 +27,17 @@ export function TaskDrawer({ taskId, viewer, users, canWrite, onClose }: TaskDra
       if (before instanceof HTMLElement) before.focus()
     }
   }, [])
+  const leave = useEffectEvent(onClose)
+  useEffect(() => {
+    const closeOnEscape = ({ key }: KeyboardEvent): void => {
+      // A dialog on top, or a card on its way, is what is meant first.
+      if (key === 'Escape' && document.querySelector('dialog[open], .ghost') === null) leave()
+    }
+    addEventListener('keydown', closeOnEscape)
+    return () => removeEventListener('keydown', closeOnEscape)
+  }, [])
   return (
-    <aside
-      className="drawer"
-      role="dialog"
-      aria-label={task?.title ?? 'Task'}
-      onKeyDown={(event) => event.key === 'Escape' && onClose()}
-    >
+    <aside className="drawer" role="dialog" aria-label={task?.title ?? 'Task'}>
       <div className="drawer-head">
         <span className="hint">Task {taskId}</span>
         <button ref={close} type="button" className="quiet" aria-label="Close the task" onClick={onClose}>

@@ -7,7 +7,7 @@ import { MySqlDriver } from '@mikro-orm/mysql'
 import { PostgreSqlDriver } from '@mikro-orm/postgresql'
 import type { Report } from '@rtapi/core'
 import { rtapiMikroOrm } from '@rtapi/mikro-orm'
-import type { BoardDatabase, BoardStores } from '../domain/board-database.ts'
+import type { BoardDatabase } from '../domain/board-database.ts'
 import type { DatabaseAddress } from '../flags.ts'
 import type { Seed } from '../seed.ts'
 
@@ -101,12 +101,11 @@ export async function openMikroOrm(address: DatabaseAddress, report: Report): Pr
   if (address.kind === 'sqlite') await shareFile(orm)
   await persistently(() => orm.schema.update({ safe: true }))
   return {
-    // The types of enums with a default carry a mark of MikroORM's, which hides that they are plain strings.
     stores: {
-      users: rtapi.store(User) as unknown as BoardStores['users'],
+      users: rtapi.store(User),
       projects: rtapi.store(Project),
       memberships: rtapi.store(Membership),
-      tasks: rtapi.store(Task) as unknown as BoardStores['tasks'],
+      tasks: rtapi.store(Task),
       comments: rtapi.store(Comment),
       settings: rtapi.store(Setting),
       revokedTokens: rtapi.store(RevokedToken),
