@@ -1,6 +1,6 @@
 import type { Configuration, EntityManager, EntityName, MetadataStorage } from '@mikro-orm/core'
 import { AbstractSqlDriver, type SqlEntityManager } from '@mikro-orm/sql'
-import type { ChangeSource, Report, Row, Store } from '@rtapi/core'
+import type { ChangeSource, Report, Store } from '@rtapi/core'
 import { dialectOf } from './dialects/dialect.ts'
 import { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
@@ -9,7 +9,7 @@ import { type EntityFilters, OrmStore, type OrmStoreContext } from './orm-store.
 import { StagedWrites, type TransactionContext } from './staged-writes.ts'
 import { type UncapturedStatement, UncapturedWrites } from './uncaptured.ts'
 import { UnitOfWorkCapture } from './unit-of-work-capture.ts'
-import type { WireData, WireRow } from './wire-row.ts'
+import type { StoreRow, WireData } from './wire-row.ts'
 
 /** What is needed of a `MikroORM` on a SQL driver. */
 export interface SqlOrm {
@@ -37,6 +37,13 @@ export interface EntityStoreOptions<Excluded extends string = never> {
   readonly filters?: EntityFilters
 }
 
+/** A store of the records of an entity, typed from it. */
+export type EntityStore<E, Excluded extends string = never> = Store<
+  StoreRow<E, Excluded>,
+  WireData<StoreRow<E, Excluded>>,
+  WireData<StoreRow<E, Excluded>>
+>
+
 /** MikroORM's part of an API: stores of its entities, and the source of their changes. */
 export interface RtapiMikroOrm {
   /**
@@ -47,7 +54,7 @@ export interface RtapiMikroOrm {
   store<E extends object, Excluded extends string = never>(
     entity: EntityName<E>,
     options?: EntityStoreOptions<Excluded>,
-  ): Store<Omit<WireRow<E>, Excluded> & Row, WireData<Omit<WireRow<E>, Excluded>>, WireData<Omit<WireRow<E>, Excluded>>>
+  ): EntityStore<E, Excluded>
   /** The source of all changes that are written through this `MikroORM`, of every entity. Each call makes one. */
   changes(): ChangeSource
   /** The kinds of statements that could not be captured, with how often they came. */
@@ -103,9 +110,7 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     ) {
       const shape = without(book.shapeOf(book.metaOfClass(entity)), storeOptions.exclude ?? [])
       // The types of the fields are those which `shapeOf` reads from the same entity.
-      return new OrmStore(shape, context, storeOptions.filters) as unknown as ReturnType<
-        RtapiMikroOrm['store']
-      > as never
+      return new OrmStore(shape, context, storeOptions.filters) as unknown as EntityStore<E, Excluded>
     },
     changes: () => changeSource(staged),
     uncaptured: () => uncaptured.list(),

@@ -1,34 +1,38 @@
-import type { Collection, Hidden, HiddenProps, PrimaryProperty, ScalarReference } from '@mikro-orm/core'
-import type { Json } from '@rtapi/core'
+import type {
+  Collection,
+  Hidden,
+  HiddenProps,
+  Opt,
+  PrimaryProperty,
+  RequiredNullable,
+  ScalarReference,
+} from '@mikro-orm/core'
+import type { Json, Row } from '@rtapi/core'
 
 /** A reference to an entity, by the one method that matters to types. */
 interface ReferenceLike<T> {
   unwrap(): T
 }
 
+/** A type without the marks that MikroORM puts on types, by which an enum would be no string any more. */
+type Unmarked<T> = T extends (infer Bare) & Opt.Brand
+  ? Bare extends (infer Barer) & RequiredNullable.Brand
+    ? Barer
+    : Bare
+  : T
+
 /** The value of a property as it travels: dates, big integers and bytes as text, objects as JSON. */
 export type WireValue<T> = T extends null | undefined
   ? null
   : T extends Date | bigint | Uint8Array
     ? string
-    : T extends string
-      ? `${T}`
-      : T extends number
-        ? Plain<T>
-        : T extends boolean
-          ? boolean
-          : T extends readonly (infer Item)[]
-            ? readonly WireValue<Item>[]
-            : T extends object
-              ? {
-                  readonly [K in keyof T as K extends string ? (T[K] extends Method ? never : K) : never]: WireValue<
-                    T[K]
-                  >
-                }
-              : Json
-
-/** A number without the brands that MikroORM puts on types; numbers of an enum stay what they are. */
-type Plain<T extends number> = `${T}` extends `${infer N extends number}` ? N : number
+    : T extends string | number | boolean
+      ? Unmarked<T>
+      : T extends readonly (infer Item)[]
+        ? readonly WireValue<Item>[]
+        : T extends object
+          ? { readonly [K in keyof T as K extends string ? (T[K] extends Method ? never : K) : never]: WireValue<T[K]> }
+          : Json
 
 type Method = (...args: never[]) => unknown
 
@@ -71,12 +75,23 @@ type FieldValue<V> =
   | ([TargetOf<NonNullable<V>>] extends [never] ? WireValue<NonNullable<V>> : KeyOf<TargetOf<NonNullable<V>>>)
   | (V extends null | undefined ? null : never)
 
+type IsOptional<E, K extends keyof E> = [E] extends [Record<K, unknown>] ? false : true
+
 /**
  * The row of an entity as it travels: each scalar property under its own name, each to-one relation as the key of its
  * target under the name of the property followed by `Id`. Collections, methods, lazy and hidden properties are left
  * out. Types do not tell which properties are not persistent or computed: name those as `exclude` of the store.
  */
-export type WireRow<E> = { readonly [K in keyof E as FieldName<E, K>]: FieldValue<E[K]> }
+export type WireRow<E> = {
+  readonly [K in keyof E as FieldName<E, K>]-?: FieldValue<E[K]> | (IsOptional<E, K> extends true ? null : never)
+}
+
+/** The row of a store of an entity, without the fields that it leaves out. */
+export type StoreRow<E, Excluded extends string = never> = {
+  readonly [K in keyof WireRow<E> as Exclude<K, Excluded>]: WireRow<E>[K]
+} extends infer R extends Row
+  ? R
+  : never
 
 /** What a create or an update is given: fields in wire form, or as the entity holds them. */
 export type WireData<R> = { readonly [F in keyof R]?: R[F] | Loose<NonNullable<R[F]>> }
