@@ -19,7 +19,10 @@ export class ModelClient {
     const [codec] = api.codecs
     if (codec === undefined) throw new TypeError('no codec')
     this.user = user
-    this.#socket = new TestSocket(api.limits.frame, { read: (data) => this.#read(String(data)), closed: () => undefined })
+    this.#socket = new TestSocket(api.limits.frame, {
+      read: (data) => this.#read(String(data)),
+      closed: () => undefined,
+    })
     this.#socket.attach(api.accept(this.#socket, { transport: 'test', url: '/', headers: {} }, codec))
     this.#send({ type: 'hello', versions: [1], token: String(user) })
   }
