@@ -76,6 +76,7 @@ export class ClientCore {
     )
     this.#subscriptions = new Subscriptions(this.#known, {
       newId,
+      now: () => clock.monotonic(),
       welcomed: () => connection.phase === 'welcome',
       limits: () => connection.limits,
       send: (messages) => connection.send(messages),

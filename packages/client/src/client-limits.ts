@@ -7,7 +7,7 @@ export type ClientLimits = ConnectionLimits & RequestLimits
 export const defaultClientLimits: ClientLimits = {
   requestTimeout: 30_000,
   requestsQueued: 1_000,
-  requestsInFlight: 32,
+  requestsInFlight: 24,
   connectTimeout: 10_000,
   backoffMinimum: 500,
   backoffMaximum: 20_000,

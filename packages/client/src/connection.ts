@@ -79,6 +79,8 @@ export class Connection {
   #session: { readonly user: string | number | undefined } | undefined
   #cancelWait: (() => void) | undefined
   #cancelRenewal: (() => void) | undefined
+  #renewedAt = Number.NEGATIVE_INFINITY
+  #renewals = 0
   #unlisten: (() => void) | undefined
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
@@ -210,13 +212,30 @@ export class Connection {
   }
 
   #received(message: ContentMessage): void {
-    if (message.type === 'expiring') this.#renew(0)
+    if (message.type === 'expiring') this.#expiring()
     else if (message.type !== 'reply' || !this.#authentication.reply(message)) this.#events.received(message)
   }
 
   /** The session is about to expire: brings a new token, if there is somebody to ask. */
+  #expiring(): void {
+    if (!this.#credentials.renewable || this.#cancelRenewal !== undefined) return
+    // A session that is short from the start would be renewed without a pause.
+    const again = this.#options.clock.monotonic() - this.#renewedAt < this.#options.limits.backoffMaximum
+    if (!again) this.#renewals = 0
+    if (again) this.#renewLater(this.#renewals++)
+    else this.#renew(0)
+  }
+
+  #renewLater(attempt: number): void {
+    this.#cancelRenewal?.()
+    this.#cancelRenewal = this.wait({ attempt, least: 0 }, () => {
+      this.#cancelRenewal = undefined
+      this.#renew(attempt + 1)
+    })
+  }
+
   #renew(attempt: number): void {
-    if (!this.#credentials.renewable) return
+    this.#renewedAt = this.#options.clock.monotonic()
     const link = this.#link
     const renewed = this.#authentication.authenticate(undefined)
     renewed.then(
@@ -228,7 +247,7 @@ export class Connection {
         this.state.set({ error: error instanceof Error ? error : undefined })
         // The server's word is final, it will close the link; a source that failed is asked again while there is time.
         if (error instanceof RtapiError) return
-        this.#cancelRenewal = this.wait({ attempt, least: 0 }, () => this.#renew(attempt + 1))
+        this.#renewLater(attempt)
       },
     )
   }

@@ -124,13 +124,13 @@ export class ViewStore<R> implements LiveView<R> {
     }
   }
 
-  /** Shows another state, if it is another, and tells the listeners. */
-  show(next: ViewState<R>): void {
+  /** Shows another state. If it is another, answers how to tell the listeners: when all views show theirs. */
+  show(next: ViewState<R>): (() => void) | undefined {
     const { rows, status, error } = this.#state
-    if (next.rows === rows && next.status === status && next.error === error) return
+    if (next.rows === rows && next.status === status && next.error === error) return undefined
     this.#state = next
     this.#settleReady()
-    this.#listeners.emit(next.rows, this)
+    return () => this.#listeners.emit(this.#state.rows, this)
   }
 
   #settleReady(): void {

@@ -21,6 +21,8 @@ export type SubscriptionQuery = Omit<SubscribeMessage, 'type' | 'id' | 'since' |
 /** What a subscription needs from those around it. */
 export interface SubscriptionPort {
   newId(): string
+  /** Milliseconds that only grow. */
+  now(): number
   /** The server's limits: bytes of a frame, keys in `have`. */
   limits(): { readonly frame: number; readonly have: number }
   /** Ends the subscription of this id at the server. */
@@ -30,6 +32,9 @@ export interface SubscriptionPort {
   /** The view is whole: from its position, or by a new snapshot. */
   recovered(how: 'resumed' | 'reset'): void
 }
+
+/** Milliseconds after which a view that stayed live is well: what befalls it then is not the trouble of before. */
+const WELL = 5_000
 
 interface Parts {
   readonly rows: WireRow[]
@@ -57,8 +62,9 @@ export class Subscription {
   #parts: Parts | undefined
   #ended: 'closed' | 'with-connection' | undefined
   #error: Error | undefined
-  /** Gaps and ends since changes came in order. */
+  /** Gaps and ends since the view was last well for a while. */
   #trouble = 0
+  #liveSince = 0
 
   constructor(query: SubscriptionQuery, known: KnownRows, port: SubscriptionPort) {
     this.#query = query
@@ -136,6 +142,7 @@ export class Subscription {
     this.feed = message.feed
     this.#position = message.position
     this.#live = true
+    this.#liveSince = this.#port.now()
     this.#error = undefined
     this.#whole = true
     this.#port.recovered(this.#resuming ? 'resumed' : 'reset')
@@ -159,7 +166,6 @@ export class Subscription {
     const known = this.#position === undefined || message.from === this.#position || message.to === this.#position
     if (!known) return this.#retry(0)
     this.#rows.apply(message.changes)
-    if (message.from !== message.to) this.#trouble = 0
     this.#position = message.to
   }
 
@@ -174,15 +180,17 @@ export class Subscription {
 
   /** The server has ended it. */
   end({ error, again }: EndMessage): void {
-    this.#forgetLink()
+    this.id = undefined
     this.#error = error && errorFromWire(error)
     if (again ?? error?.retryable ?? false) return this.#retry(error?.retryAfter ?? 1)
+    this.#forgetLink()
     this.#ended = 'closed'
     if (error?.code === 'forbidden' || error?.code === 'unauthenticated') this.drop()
   }
 
   /** Begins anew under another id. A first gap does not wait; what keeps failing does. */
   #retry(least: number): void {
+    if (this.#live && this.#port.now() - this.#liveSince >= WELL) this.#trouble = 0
     const attempt = this.#trouble++
     if (this.id !== undefined) this.#port.leave(this.id)
     this.#forgetLink()

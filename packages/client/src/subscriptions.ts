@@ -29,6 +29,8 @@ export interface Recovery {
 /** What the subscriptions need from the connection. */
 export interface SubscriptionsPort {
   newId(): string
+  /** Milliseconds that only grow. */
+  now(): number
   limits(): { readonly frame: number; readonly have: number }
   /** Sends messages if there is a link. */
   send(messages: readonly ClientMessage[]): void
@@ -39,11 +41,14 @@ export interface SubscriptionsPort {
   recovery(recovery: Recovery): void
 }
 
+/** Shows a view another state; answers how to tell whoever listens to it, if there is something to tell. */
+export type Show = (state: ViewState<Row>) => (() => void) | undefined
+
 /** All subscriptions of a client: brings messages to those they concern, and shows the outcome when a frame is done. */
 export class Subscriptions {
   readonly #port: SubscriptionsPort
   readonly #known: KnownRows
-  readonly #all = new Map<Subscription, (state: ViewState<Row>) => void>()
+  readonly #all = new Map<Subscription, Show>()
   readonly #waits = new Map<Subscription, () => void>()
   /** Subscriptions that held rows when the link was opened and are not whole again. */
   readonly #recovering = new Set<Subscription>()
@@ -56,9 +61,10 @@ export class Subscriptions {
   }
 
   /** Adds a subscription and begins it if there is a session. `show` is called with its state by `flush`. */
-  add(query: SubscriptionQuery, show: (state: ViewState<Row>) => void): Subscription {
+  add(query: SubscriptionQuery, show: Show): Subscription {
     const port: SubscriptionPort = {
       newId: () => this.#port.newId(),
+      now: () => this.#port.now(),
       limits: () => this.#port.limits(),
       leave: (id) => this.#port.send([{ type: 'unsubscribe', id }]),
       again: (subscription, wait) => this.#again(subscription, wait),
@@ -158,8 +164,9 @@ export class Subscriptions {
     this.#trimLog()
   }
 
-  /** Shows every view its state of now. */
+  /** Shows every view its state of now, then tells those who listen. */
   flush(): void {
+    const tells: (() => void)[] = []
     for (const [subscription, show] of this.#all) {
       if (subscription.closed) {
         this.#all.delete(subscription)
@@ -167,8 +174,10 @@ export class Subscriptions {
         this.#waits.delete(subscription)
         if (this.#recovering.delete(subscription)) this.#countRecovery({})
       }
-      show(subscription.state)
+      const tell = show(subscription.state)
+      if (tell !== undefined) tells.push(tell)
     }
+    for (const tell of tells) tell()
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────────────

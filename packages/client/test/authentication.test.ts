@@ -296,6 +296,23 @@ describe('a session about to expire', () => {
     expect(client.connection.getSnapshot().error).toBeUndefined()
   })
 
+  test('is not renewed without a pause, where the server says so again and again', async () => {
+    const { transport, clock } = liveClient({ token: () => 't' })
+    const times: number[] = []
+    for (let elapsed = 0; elapsed < 20_000; elapsed += 250) {
+      transport.link.say({ type: 'expiring', expiresAt: 1 })
+      for (const message of transport.link.take()) {
+        if (message.type !== 'auth') continue
+        times.push(elapsed)
+        transport.link.say({ type: 'reply', id: message.id, ok: true })
+        await settle()
+      }
+      clock.advance(250)
+    }
+    expect(times.length).toBeLessThan(8)
+    expect(times.length).toBeGreaterThan(3)
+  })
+
   test('no renewal outlives its link', async () => {
     let works = true
     const { client, transport, clock } = liveClient({

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ConnectionState } from '../src/index.ts'
 import { liveClient, scriptedClient, settle } from './support/scripted-client.ts'
 import { ScriptedTransport } from './support/scripted-transport.ts'
@@ -189,6 +189,45 @@ describe('coming back', () => {
     second.link.drop()
     retry()
     expect(first.links).toHaveLength(3)
+  })
+})
+
+describe('a browser that is online again', () => {
+  /** The events of a page, which Node does not have. */
+  function page() {
+    const events = new EventTarget()
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events))
+    vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events))
+    onTestFinished(() => void vi.unstubAllGlobals())
+    return events
+  }
+
+  test('is connected at once, instead of after the wait', () => {
+    const events = page()
+    const { client, transport, clock } = liveClient()
+    transport.link.drop()
+    events.dispatchEvent(new Event('online'))
+    expect(transport.links).toHaveLength(2)
+    // Not twice.
+    events.dispatchEvent(new Event('online'))
+    clock.advance(5_000)
+    expect(transport.links).toHaveLength(2)
+    client.close()
+    events.dispatchEvent(new Event('online'))
+    expect(transport.links).toHaveLength(2)
+  })
+
+  test('asks at once whether the link it has still stands', () => {
+    const events = page()
+    const { client, transport, clock } = liveClient()
+    events.dispatchEvent(new Event('online'))
+    expect(transport.link.take()).toEqual([{ type: 'ping' }])
+    transport.link.say({ type: 'pong' })
+    clock.advance(5_000)
+    expect(client.connection.status).toBe('live')
+    events.dispatchEvent(new Event('online'))
+    clock.advance(5_000)
+    expect(client.connection.status).toBe('reconnecting')
   })
 })
 

@@ -121,6 +121,16 @@ describe('changes', () => {
     expect(other.rows).toEqual([])
   })
 
+  test('are shown by all views of a frame before anybody hears of them', () => {
+    const { client, transport, view } = shownView()
+    const second = client.comments.live()
+    transport.link.say(snapshot(transport.link.takeSubscribe().id, [wireRow(1), wireRow(2)]))
+    const seen: number[] = []
+    view.subscribe(() => seen.push(second.rows.length))
+    transport.link.say(changes('p1', 'p2', { action: 'delete', key: 1 }))
+    expect(seen).toEqual([2, 1])
+  })
+
   test('with a hole before them make the view resume from where it is, and the old rows stay', () => {
     const { transport, view, id } = shownView()
     transport.link.say(changes('p5', 'p6', { action: 'delete', key: 1 }))
@@ -159,6 +169,10 @@ describe('changes', () => {
       transport.link.say(snapshot(subscribe.id, [], { position: 'p9' }))
     }
     expect(waits).toEqual([0, 1_000, 1_500, 2_500, 4_500])
+    // After a while in peace a gap is a first one again.
+    clock.advance(5_000)
+    transport.link.say(changes('lost', 'p7'))
+    expect(transport.link.takeSubscribe().since).toBe('p9')
   })
 })
 

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createApi, allowAny, defineResource, memoryStore } from '@rtapi/core'
 import { serveWebSocket } from '@rtapi/ws'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket as WsWebSocket } from 'ws'
 import { type LiveView, createClient, webSocketTransport } from '../src/index.ts'
 
@@ -88,6 +88,29 @@ describe.each([
     expect(await client.items.list()).toEqual({ rows: [], next: undefined })
     expect(attempts).toBe(3)
   })
+})
+
+test.each([
+  ['/rt', 'https://page.example/app/', 'wss://page.example/rt'],
+  ['rt?x=1', 'http://page.example:8080/app/', 'ws://page.example:8080/app/rt?x=1'],
+  ['https://api.example/rt', 'http://page.example/', 'wss://api.example/rt'],
+  ['ws://api.example/rt', 'https://page.example/', 'ws://api.example/rt'],
+])('the address %s on the page %s is %s', (url, href, expected) => {
+  vi.stubGlobal('location', { href })
+  onTestFinished(() => void vi.unstubAllGlobals())
+  const opened: string[] = []
+  class Recorded {
+    constructor(address: string) {
+      opened.push(address)
+    }
+    addEventListener(): void {}
+    send(): void {}
+    close(): void {}
+  }
+  const client = createClient({ url, WebSocket: Recorded })
+  client.connect()
+  client.close()
+  expect(opened).toEqual([expected])
 })
 
 test('an address that is none is an error at once', async () => {

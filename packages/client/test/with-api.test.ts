@@ -169,6 +169,20 @@ describe('requests', () => {
   })
 })
 
+test('a link in silence stands, whoever listens', async () => {
+  const { api, store, clock, client } = world()
+  const { client: quiet } = client()
+  const view = quiet.notes.live()
+  await settled(clock, view.ready)
+  const statuses: string[] = []
+  view.subscribe((_, { status }) => statuses.push(status))
+  await clock.advance(600_000)
+  expect(api.stats().connections).toBe(1)
+  store.create({ topicId: 7, text: 'a' })
+  await clock.settle()
+  expect([statuses, texts(view.rows)]).toEqual([['live', 'live'], ['a']])
+})
+
 describe('a lost link', () => {
   test('costs nothing but time: the view resumes, and only what changed is sent again', async () => {
     const { store, clock, client } = world()
