@@ -1,7 +1,7 @@
 import type { Workload } from './workload.ts'
 
 /** What is compared with the bare loop: CPU time of the server for each delivery, change or request, or memory. */
-export type Unit = 'delivery' | 'change' | 'request' | 'socket'
+type Unit = 'delivery' | 'change' | 'request' | 'socket'
 
 /** A row of the table. */
 export interface Row {

@@ -1,7 +1,7 @@
 /** What a row of the table measures: who is connected, what they follow, and what happens meanwhile. */
 
 /** What each socket subscribes to. */
-export type Following =
+type Following =
   | { readonly type: 'nothing' }
   /** Every record, by one subscription. */
   | { readonly type: 'all' }
@@ -11,7 +11,7 @@ export type Following =
   | { readonly type: 'filters'; readonly each: number }
 
 /** What happens during a measurement. */
-export type Traffic =
+type Traffic =
   /** The server changes so many records at once, and again after so many milliseconds. */
   | { readonly type: 'changes'; readonly atOnce: number; readonly interval: number }
   /** So many sockets send a request, and the next one as soon as it is answered. */
