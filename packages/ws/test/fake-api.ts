@@ -1,6 +1,5 @@
 import {
   type Api,
-  type Clock,
   type Codec,
   type Handshake,
   type Limits,
@@ -8,10 +7,11 @@ import {
   defaultLimits,
   jsonCodec,
 } from '@rtapi/core'
+import { type FakeClock, fakeClock } from '@rtapi/testing'
 import { Queue } from './queue.ts'
 
 /** What a transport told about one client. */
-export type Heard =
+type Heard =
   | { readonly type: 'received'; readonly data: string | Uint8Array }
   | { readonly type: 'drained' }
   | { readonly type: 'closed'; readonly code: number; readonly reason: string }
@@ -23,49 +23,12 @@ export interface AcceptedClient {
   readonly heard: Queue<Heard>
 }
 
-/** A clock that stands still until a test moves it. */
-export class StillClock implements Clock {
-  #now = 0
-  #timers = new Set<{ readonly at: number; readonly run: () => void }>()
-
-  now(): number {
-    return this.#now
-  }
-
-  monotonic(): number {
-    return this.#now
-  }
-
-  setTimer(delay: number, run: () => void): () => void {
-    const timer = { at: this.#now + delay, run }
-    this.#timers.add(timer)
-    return () => this.#timers.delete(timer)
-  }
-
-  defer(run: () => void): void {
-    setImmediate(run)
-  }
-
-  get timers(): number {
-    return this.#timers.size
-  }
-
-  advance(milliseconds: number): void {
-    this.#now += milliseconds
-    for (const timer of this.#timers) {
-      if (timer.at > this.#now) continue
-      this.#timers.delete(timer)
-      timer.run()
-    }
-  }
-}
-
 /** The part of an API that a transport sees; it answers nothing by itself. */
 export class FakeApi implements Api {
   readonly ready: Promise<void> = Promise.resolve()
   readonly limits: Limits
   readonly codecs: readonly Codec[]
-  readonly clock = new StillClock()
+  readonly clock: FakeClock = fakeClock()
   readonly clients = new Queue<AcceptedClient>()
   /** Called in the middle of `accept`. */
   onAccept: ((client: AcceptedClient) => void) | undefined

@@ -22,7 +22,7 @@ export interface FrameParts {
   readonly claims?: bigint
 }
 
-export const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
 /** Builds one frame, right or wrong, as a client would send it. */
@@ -53,7 +53,7 @@ export function closePayload(code: number, reason: string | Buffer = ''): Buffer
 export type Headers = Readonly<Record<string, string | readonly string[] | null>>
 
 /** The request of a right handshake, with the given headers replaced. */
-export function handshake(port: number, headers: Headers = {}, requestLine = 'GET /rt HTTP/1.1'): string {
+function handshake(port: number, headers: Headers = {}, requestLine = 'GET /rt HTTP/1.1'): string {
   const all: Headers = {
     Host: `127.0.0.1:${port}`,
     Upgrade: 'websocket',

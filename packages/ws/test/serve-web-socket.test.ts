@@ -42,9 +42,9 @@ describe('close', () => {
     const { client, accepted } = await open()
     client.socket.pause()
     const closed = service.close({ timeout: 1_000 })
-    api.clock.advance(999)
+    await api.clock.advance(999)
     expect(accepted.heard.length).toBe(0)
-    api.clock.advance(1)
+    await api.clock.advance(1)
     expect(await accepted.heard.next()).toMatchObject({ type: 'closed', code: 4452 })
     await closed
     expect(api.clock.timers).toBe(0)
