@@ -6,6 +6,7 @@ import { defaultClientLimits } from './client-limits.ts'
 import type { ClientTransport } from './client-transport.ts'
 import { Connection } from './connection.ts'
 import { errorFromWire } from './errors.ts'
+import { asSent } from './frames.ts'
 import { type FrameListener, redact } from './frame-listener.ts'
 import { KnownRows } from './known-rows.ts'
 import type { ContentMessage } from './link.ts'
@@ -53,8 +54,10 @@ export class ClientCore {
           if (another) this.#forget()
           this.#flushSoon()
         },
-        closed: (error) => {
+        closed: (error, { denied }) => {
           this.#requests.close(error)
+          this.#subscriptions.lost()
+          if (denied) this.#subscriptions.drop()
           this.#subscriptions.suspend(error)
           this.#flushSoon()
         },
@@ -110,8 +113,9 @@ export class ClientCore {
   }
 
   #live(query: SubscriptionQuery): LiveView<Row> {
+    const lasting = asSent(query)
     const closed = this.#start()
-    const subscription = this.#subscriptions.add(query, (state) => view.show(state))
+    const subscription = this.#subscriptions.add(lasting, (state) => view.show(state))
     if (closed !== undefined) subscription.suspend(closed)
     const view = new ViewStore<Row>(
       {

@@ -52,8 +52,8 @@ export interface ConnectionEvents {
   settled(): void
   /** The link is gone. `another`: whoever was signed in no longer is. */
   lost(session: { readonly another: boolean }): void
-  /** The connection is over until it is started again. */
-  closed(error: Error): void
+  /** The connection is over until it is started again. `denied`: what was shown may no longer be. */
+  closed(error: Error, access: { readonly denied: boolean }): void
   frame(direction: 'in' | 'out', messages: readonly (ClientMessage | ServerMessage)[]): void
 }
 
@@ -259,7 +259,9 @@ export class Connection {
     const lived = this.#link?.welcome !== undefined
     const stable = lived && this.#options.clock.monotonic() - this.#liveSince >= this.#options.limits.stableAfter
     if (stable) this.#failures = 0
-    this.#dropLink({ another })
+    this.#dropLink()
+    if (another) this.#session = undefined
+    this.#events.lost({ another })
     this.#transport = end.reached ? 0 : this.#transport + 1
     const { error } = end
     if (end.code === closeCodes.unauthenticated) this.#askOnceMore(error, { hurry: stable || !lived })
@@ -274,13 +276,11 @@ export class Connection {
     this.#retry(error, hurry ? 0 : undefined)
   }
 
-  #dropLink(session: { readonly another: boolean }): void {
+  #dropLink(): void {
     this.#link = undefined
     this.#cancelRenewal?.()
     this.#cancelRenewal = undefined
-    if (session.another) this.#session = undefined
     this.#authentication.lost()
-    this.#events.lost(session)
   }
 
   #retry(error: Error, delay: number | undefined): void {
@@ -297,10 +297,11 @@ export class Connection {
     this.#cancelWait?.()
     this.#attempt++
     this.#unlisten?.()
-    this.#dropLink({ another: access.denied })
+    this.#dropLink()
+    if (access.denied) this.#session = undefined
     this.state.set({ status: 'closed', error, retryIn: undefined, user: undefined })
     this.#authentication.close(error)
-    this.#events.closed(error)
+    this.#events.closed(error, access)
   }
 
   /** The machine has a network again. */

@@ -32,6 +32,14 @@ export function encodeFrames(messages: readonly ClientMessage[], limit: number):
   return frames
 }
 
+/**
+ * A message as it will arrive. What waits, or is sent again after a lost link, must not change with what it was made of.
+ * @throws TypeError if it cannot be written as JSON.
+ */
+export function asSent<T>(message: T): T {
+  return JSON.parse(JSON.stringify(message)) as T
+}
+
 /** Bytes of a message on the wire. */
 export function frameBytes(message: ClientMessage): number {
   return new TextEncoder().encode(JSON.stringify(message)).length

@@ -42,21 +42,32 @@ export interface LiveQuery<T extends ResourceTypes, F extends FieldOf<T>> extend
   readonly key?: Key
 }
 
-/** Writes a query for the wire: what is not given is left out. */
-export function queryFields({
-  where,
-  order,
-  limit,
-  fields,
-  params,
-}: Omit<QueryFields, 'order'> & { readonly order?: Order<string> }): QueryFields {
+/** A query as the wire has it, or with its order as an object. */
+export type LooseQuery = QueryFields & { readonly order?: Order<string> }
+
+/**
+ * Writes a query for the wire: what is not given is left out.
+ * @throws TypeError if a filter or a parameter holds `undefined`: left out, it would widen the query.
+ */
+export function queryFields({ where, order, limit, fields, params }: LooseQuery): QueryFields {
   return {
-    ...(where === undefined ? {} : { where }),
+    ...(where === undefined ? {} : { where: checked('where', where) }),
     ...(order === undefined ? {} : { order: isPairs(order) ? order : orderEntries(order) }),
     ...(limit === undefined ? {} : { limit }),
     ...(fields === undefined ? {} : { fields }),
-    ...(params === undefined ? {} : { params }),
+    ...(params === undefined ? {} : { params: checked('params', params) }),
   }
+}
+
+/** @throws TypeError if there is `undefined` or a number that is none in the value. */
+export function checked<T>(name: string, value: T): T {
+  if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
+    throw new TypeError(`${name} is ${String(value)}: leave it out for any value, or give null for none`)
+  }
+  if (typeof value === 'object' && value !== null) {
+    for (const [member, inner] of Object.entries(value)) checked(`${name}.${member}`, inner as unknown)
+  }
+  return value
 }
 
 function isPairs(order: Order<string>): order is readonly OrderEntry[] {

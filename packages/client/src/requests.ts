@@ -1,7 +1,7 @@
 import { type ReplyMessage, type ReplySuccess, type RequestMessage, RtapiError } from '@rtapi/core/protocol'
 import type { ClientClock } from './client-clock.ts'
 import { OutcomeUnknownError, errorFromWire } from './errors.ts'
-import { frameBytes } from './frames.ts'
+import { asSent, frameBytes } from './frames.ts'
 
 /** What is asked for; the id is given when it is called. */
 export type Call = Omit<RequestMessage, 'type' | 'id'>
@@ -30,6 +30,7 @@ export interface RequestLimits {
 
 interface OpenRequest {
   readonly message: RequestMessage
+  readonly bytes: number
   readonly write: boolean
   readonly resolve: (reply: ReplySuccess) => void
   readonly reject: (error: Error) => void
@@ -53,13 +54,10 @@ export class Requests {
     this.#limits = limits
   }
 
-  get size(): number {
-    return this.#waiting.size + this.#sent.size
-  }
-
   /**
    * Sends a request as soon as it can be sent.
    * @param timeout - milliseconds. @default limits.requestTimeout
+   * @throws TypeError, as a rejection, if the data cannot be written as JSON
    */
   call(call: Call, timeout: number = this.#limits.requestTimeout): Promise<ReplySuccess> {
     const { resource, action } = call
@@ -69,9 +67,10 @@ export class Requests {
       )
     }
     return new Promise((resolve, reject) => {
-      const message: RequestMessage = { type: 'request', id: this.#port.newId(), ...call }
+      const message = asSent<RequestMessage>({ type: 'request', id: this.#port.newId(), ...call })
+      const bytes = frameBytes(message)
       const cancelTimeout = this.#port.clock.setTimer(timeout, () => this.#timeOut(message.id, timeout))
-      this.#waiting.set(message.id, { message, write: !reads.has(action), resolve, reject, cancelTimeout })
+      this.#waiting.set(message.id, { message, bytes, write: !reads.has(action), resolve, reject, cancelTimeout })
       this.pump()
     })
   }
@@ -83,15 +82,10 @@ export class Requests {
       if (phase === 'none' || this.#sent.size >= this.#limits.requestsInFlight) break
       if (request.write && phase !== 'welcome') continue
       this.#waiting.delete(id)
-      const bytes = frameBytes(request.message)
-      if (bytes > this.#port.frameLimit()) {
-        this.#fail(
-          request,
-          new RtapiError(
-            'limit_exceeded',
-            `the request has ${bytes} bytes; the server takes ${this.#port.frameLimit()}`,
-          ),
-        )
+      const limit = this.#port.frameLimit()
+      if (request.bytes > limit) {
+        const text = `the request has ${request.bytes} bytes; the server takes ${limit}`
+        this.#fail(request, new RtapiError('limit_exceeded', text))
         continue
       }
       this.#sent.set(id, request)

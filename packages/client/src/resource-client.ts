@@ -1,14 +1,15 @@
 import type { ResourceTypes } from '@rtapi/core'
-import type { FieldType, Json, Key, QueryFields, ReplySuccess, Row, WireRow } from '@rtapi/core/protocol'
+import type { FieldType, Json, Key, ReplySuccess, Row, WireRow } from '@rtapi/core/protocol'
 import type { KnownRows } from './known-rows.ts'
 import type { LiveView } from './live-view.ts'
 import {
   type FieldOf,
   type ListQuery,
   type LiveQuery,
-  type Order,
+  type LooseQuery,
   type ParamsOf,
   type RowOf,
+  checked,
   queryFields,
 } from './query.ts'
 import type { Call } from './requests.ts'
@@ -146,20 +147,18 @@ export interface ResourcePort {
   live(query: SubscriptionQuery): LiveView<Row>
 }
 
-/** A query without the types of its resource. */
-type AnyQuery = QueryFields & { readonly order?: Order<string> }
 type Options = Pick<Call, 'key' | 'data' | 'params' | 'ifVersion' | 'idempotencyKey'> & RequestOptions
 
 /** A resource client as it is at run time, where the types of its resource do not exist. */
 export interface UntypedResource {
-  list(query?: AnyQuery & Pick<Call, 'after'>, options?: RequestOptions): Promise<Page<Row>>
-  get(key: Key, options?: AnyQuery & RequestOptions): Promise<Row>
+  list(query?: LooseQuery & Pick<Call, 'after'>, options?: RequestOptions): Promise<Page<Row>>
+  get(key: Key, options?: LooseQuery & RequestOptions): Promise<Row>
   create(data: Json, options?: Options): Promise<Written<Row>>
   update(key: Key, patch: Json, options?: Options): Promise<Written<Row>>
   delete(key: Key, options?: Options): Promise<Written<Row>>
   action(name: string, call?: Options): Promise<Json>
   describe(options?: RequestOptions): Promise<Description>
-  live(query?: AnyQuery & Pick<Call, 'key'>): LiveView<Row>
+  live(query?: LooseQuery & Pick<Call, 'key'>): LiveView<Row>
   keyOf(row: object): Key
   versionOf(row: object): string | number | undefined
 }
@@ -198,7 +197,10 @@ export function resourceClient(resource: string, port: ResourcePort): UntypedRes
       // The server's word, as everywhere.
       return (await port.call({ resource, action: 'describe' }, timeout)).data as unknown as Description
     },
-    live: ({ key, ...query } = {}) => port.live({ resource, ...given({ key }), ...queryFields(query) }),
+    live(query = {}) {
+      const key = 'key' in query ? { key: checked('key', query.key) } : {}
+      return port.live({ resource, ...key, ...queryFields(query) })
+    },
     keyOf: (row) => port.known.get(row).key,
     versionOf: (row) => port.known.get(row).version,
   }

@@ -82,10 +82,6 @@ export class Subscriptions {
     this.flush()
   }
 
-  get size(): number {
-    return this.#all.size
-  }
-
   // ── The link ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A link is open: answers what to send right behind `hello`. */

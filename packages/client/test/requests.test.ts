@@ -224,6 +224,44 @@ describe('time', () => {
   })
 })
 
+describe('what cannot be meant', () => {
+  test('undefined in a filter, a parameter or a key: left out, it would ask for more', async () => {
+    const { client, transport } = liveClient()
+    // A project without exactOptionalPropertyTypes lets these pass.
+    const where = { topicId: undefined } as object
+    await expect(client.comments.list({ where })).rejects.toThrow('where.topicId is undefined')
+    await expect(client.comments.list({ where: { or: [{ topicId: 7 }, where] } as object })).rejects.toThrow(
+      'where.or.1.topicId',
+    )
+    await expect(client.comments.get(1, { params: where })).rejects.toThrow('params.topicId is undefined')
+    expect(() => client.comments.live({ where: { topicId: Number.NaN } })).toThrow('where.topicId is NaN')
+    expect(() => client.comments.live({ key: undefined } as object)).toThrow('key is undefined')
+    expect(transport.link.take()).toEqual([])
+  })
+
+  test('what is no JSON', async () => {
+    const { client, clock } = liveClient()
+    const timers = clock.timers
+    await expect(client.comments.create({ topicId: 7, text: 1n as unknown as string })).rejects.toThrow(TypeError)
+    expect(() => client.comments.live({ where: { topicId: 1n as unknown as number } })).toThrow(TypeError)
+    expect(clock.timers).toBe(timers)
+  })
+
+  test('what is changed after it was given', () => {
+    const { client, transport } = scriptedClient()
+    const data = { topicId: 7, text: 'a' }
+    const where = { topicId: 7 }
+    void outcome(client.comments.create(data))
+    client.comments.live({ where })
+    data.text = 'b'
+    where.topicId = 8
+    transport.link.open()
+    expect(transport.link.takeSubscribe().where).toEqual({ topicId: 7 })
+    transport.link.welcome()
+    expect(transport.link.takeRequest().data).toEqual({ topicId: 7, text: 'a' })
+  })
+})
+
 describe('limits of the server', () => {
   test('no more than so many are on their way', async () => {
     const { client, transport } = liveClient({ limits: { requestsInFlight: 2 } })
