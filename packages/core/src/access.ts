@@ -54,10 +54,10 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
     async access(model, session, action) {
       const { permission } = model
       const context = contextOf(model, session, action)
-      if (!(await ask(model, 'allows', () => permission.allows?.(context) ?? true))) return null
+      if (!(await ask(model, 'allows', () => permission.allows(context)))) return null
       const [where, visible] = await Promise.all([
-        ask(model, 'scope', async () => scopeFilter(model, (await permission.scope?.(context)) ?? true)),
-        ask(model, 'fields', () => permission.fields?.(context) ?? true),
+        ask(model, 'scope', async () => scopeFilter(model, await permission.scope(context))),
+        ask(model, 'fields', () => permission.fields(context)),
       ])
       const fields =
         visible === true
@@ -70,7 +70,7 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
     async allowsRecord(model, session, action, row) {
       const { permission } = model
       const context = contextOf(model, session, action)
-      return ask(model, 'allowsRecord', () => permission.allowsRecord?.(context, row) ?? true)
+      return ask(model, 'allowsRecord', () => permission.allowsRecord(context, row))
     },
   }
 }

@@ -68,7 +68,7 @@ export function forActions<R, U extends User>(
 }
 
 /** Permits what all of them permit; nothing if there are none. */
-export function every<R, U extends User>(...permissions: readonly Permission<R, U>[]): Permission<R, U> {
+export function every<R, U extends User>(...permissions: readonly Permission<R, U>[]): Required<Permission<R, U>> {
   return {
     async allows(context) {
       for (const permission of permissions) if (!(await allows(permission, context))) return false
@@ -172,20 +172,35 @@ function join<R>(operator: 'and' | 'or', wheres: readonly Where<R>[]): Where<R> 
   return wheres.length === 1 && first !== undefined ? first : ({ [operator]: wheres } as Where<R>)
 }
 
-// An absent member permits.
-const allows = async <R, U extends User>(permission: AnyPermission<R, U>, context: Context<U>): Promise<boolean> =>
-  permission.allows === undefined || (await permission.allows(context))
-const scope = async <R, U extends User>(
-  permission: AnyPermission<R, U>,
-  context: Context<U>,
-): Promise<Where<R> | boolean> => permission.scope === undefined || (await permission.scope(context))
-const allowsRecord = async <R, U extends User>(
+// An absent member permits. An answer that is none, such as that of a rule which forgets to return, must not.
+async function allows<R, U extends User>(permission: AnyPermission<R, U>, context: Context<U>): Promise<boolean> {
+  const answer: unknown = permission.allows === undefined || (await permission.allows(context))
+  return answer === true
+}
+
+async function allowsRecord<R, U extends User>(
   permission: AnyPermission<R, U>,
   context: Context<U>,
   row: Partial<R>,
-): Promise<boolean> => permission.allowsRecord === undefined || (await permission.allowsRecord(context, row))
-const fields = async <R, U extends User>(
+): Promise<boolean> {
+  const answer: unknown = permission.allowsRecord === undefined || (await permission.allowsRecord(context, row))
+  return answer === true
+}
+
+async function scope<R, U extends User>(
   permission: AnyPermission<R, U>,
   context: Context<U>,
-): Promise<readonly (keyof R & string)[] | boolean> =>
-  permission.fields === undefined || (await permission.fields(context))
+): Promise<Where<R> | boolean> {
+  const where: unknown = permission.scope === undefined ? true : await permission.scope(context)
+  if (typeof where === 'boolean' || (typeof where === 'object' && where !== null)) return where
+  throw new TypeError(`a scope answers a filter, true or false; this one answered ${typeof where}`)
+}
+
+async function fields<R, U extends User>(
+  permission: AnyPermission<R, U>,
+  context: Context<U>,
+): Promise<readonly (keyof R & string)[] | boolean> {
+  const names: unknown = permission.fields === undefined ? true : await permission.fields(context)
+  if (typeof names === 'boolean' || Array.isArray(names)) return names as readonly (keyof R & string)[] | boolean
+  throw new TypeError(`fields answers an array of names, true or false; this one answered ${typeof names}`)
+}

@@ -5,11 +5,11 @@ import { checkQuery, keyFilter, paramValues } from './feed-spec.ts'
 import { checkInput, validate } from './input.ts'
 import { matchesFilter } from './match-filter.ts'
 import { afterCursor, cursorOf } from './page-cursor.ts'
-import { parseWhere } from './parse-where.ts'
+import { operatorsOf, parseWhere } from './parse-where.ts'
 import type { StandardAction } from './permission.ts'
 import { type Limits, type ReplySuccess, type RequestMessage, RtapiError, printable } from './protocol.ts'
 import type { ActionContext, OwnAction } from './resource.ts'
-import { type ResourceModel, isSortable, totalOrder, typesOf, versionOf, wireRow } from './resource-model.ts'
+import { type ResourceModel, isSortable, totalOrder, versionOf, wireRow } from './resource-model.ts'
 import { type Clock, type MaybePromise, withTimeout } from './runtime.ts'
 import type { Session } from './session.ts'
 import type { WriteResult } from './store.ts'
@@ -273,7 +273,7 @@ export class Requests {
       const description = model.description.fields[field]
       if (description === undefined) continue
       const { type, nullable } = description
-      fields[field] = { type, nullable, operators: operatorsOf(model, field), sortable: isSortable(model, field) }
+      fields[field] = { type, nullable, operators: operatorsOf(type), sortable: isSortable(model, field) }
     }
     const lookups = Object.entries(model.options.lookups ?? {}).filter(([, { field }]) => access.fields.includes(field))
     return {
@@ -375,18 +375,21 @@ function versionCondition(model: ResourceModel, row: Row, ifVersion: string | nu
   return { type: 'compare', field, operator: 'eq', value: ifVersion }
 }
 
+/** The condition that these fields still have the values of this row. */
 function unchanged(model: ResourceModel, row: Row, fields: ReadonlySet<string>): Filter {
   const known = [...fields].filter((field) => Object.hasOwn(model.types, field) && isSortable(model, field))
-  return parseWhere(Object.fromEntries(known.map((field) => [field, row[field] ?? null])), {
-    types: typesOf(model, known),
-    trusted: true,
-  })
-}
-
-function operatorsOf(model: ResourceModel, field: string): readonly string[] {
-  if (!isSortable(model, field)) return ['isNull']
-  const common = ['eq', 'ne', 'in', 'nin', 'lt', 'lte', 'gt', 'gte', 'isNull']
-  return model.types[field] === 'string' ? [...common, 'startsWith'] : common
+  return allOf(
+    ...known.map((field): Filter => {
+      const value = row[field] ?? null
+      if (value === null) return { type: 'compare', field, operator: 'isNull', value: true }
+      return {
+        type: 'compare',
+        field,
+        operator: 'eq',
+        value: typeof value === 'object' ? JSON.stringify(value) : value,
+      }
+    }),
+  )
 }
 
 function noSuchResource(name: string): RtapiError {

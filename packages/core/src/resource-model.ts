@@ -21,7 +21,7 @@ export interface ResourceModel {
   readonly exposed: readonly string[]
   readonly actions: ReadonlySet<StandardAction>
   /** All of the resource's permissions as one. */
-  readonly permission: Permission
+  readonly permission: Required<Permission>
   readonly groups: GroupNaming
 }
 
