@@ -38,7 +38,8 @@ export interface SubscriptionsPort {
   welcomed(): boolean
   /** Calls `run` after the n-th wait of the back-off, but not before `least` milliseconds; returns its undo. */
   wait(wait: { readonly attempt: number; readonly least: number }, run: () => void): () => void
-  recovery(recovery: Recovery): void
+  /** Absent: no view had rows to keep. */
+  recovery(recovery: Recovery | undefined): void
 }
 
 /** Shows a view another state; answers how to tell whoever listens to it, if there is something to tell. */
@@ -90,6 +91,7 @@ export class Subscriptions {
     for (const subscription of this.#all.keys()) if (subscription.whole) this.#recovering.add(subscription)
     this.#recovery = { resumed: 0, reset: 0, waiting: 0 }
     if (this.#recovering.size > 0) this.#countRecovery({})
+    else this.#port.recovery(undefined)
     return this.#beginAll(EARLY)
   }
 

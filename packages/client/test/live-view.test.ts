@@ -1,6 +1,8 @@
-import { describe, expect, test } from 'vitest'
-import { RtapiError } from '../src/index.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { RtapiError, createClient } from '../src/index.ts'
+import { FakeClock } from './support/fake-clock.ts'
 import { type Scripted, liveClient, scriptedClient, settle, wireRow } from './support/scripted-client.ts'
+import { ScriptedTransport } from './support/scripted-transport.ts'
 
 const order = [['id', 'asc', 'integer']]
 
@@ -274,6 +276,23 @@ describe('a reset', () => {
   })
 })
 
+test('a snapshot that nobody asked for replaces the view when it is whole', () => {
+  const { transport, view, id } = shownView()
+  transport.link.say(snapshot(id, [wireRow(3)], { done: false, feed: 'f2', position: undefined }))
+  expect([view.status, ids(view.rows)]).toEqual(['stale', [1, 2]])
+  transport.link.say(snapshot(id, [wireRow(4)], { part: 1, feed: 'f2', position: 'q1' }))
+  expect([view.status, ids(view.rows)]).toEqual(['live', [3, 4]])
+})
+
+test('a message that is not what the protocol says ends the link; the view resumes from where it was', () => {
+  const { client, transport, view, clock } = shownView()
+  transport.link.say({ type: 'changes', feed: 'f1', from: 'p1', to: 'p2' })
+  expect([client.connection.status, view.status]).toEqual(['reconnecting', 'stale'])
+  clock.advance(2_000)
+  transport.link.open().welcome()
+  expect(transport.link.takeSubscribe().since).toBe('p1')
+})
+
 describe('an end', () => {
   test('with an error ends the view', () => {
     const { transport, view, id } = shownView()
@@ -378,6 +397,25 @@ describe('as a store', () => {
     view.subscribe(() => calls++)
     transport.link.say(changes('p1', 'p2', { action: 'delete', key: 1 }))
     expect([calls, reported]).toEqual([2, [error, error]])
+  })
+
+  test('where nobody wants the reports, an error is one of the page', () => {
+    const thrown: unknown[] = []
+    vi.stubGlobal('reportError', (error: unknown) => thrown.push(error))
+    onTestFinished(() => void vi.unstubAllGlobals())
+    const transport = new ScriptedTransport()
+    const client = createClient({ url: 'ws://server', transport, clock: new FakeClock() })
+    const error = new Error('mine')
+    client
+      .resource('comments')
+      .live()
+      .subscribe(() => {
+        throw error
+      })
+    transport.link.open().welcome()
+    transport.link.say(snapshot(transport.link.takeSubscribe().id, []))
+    expect(thrown).toEqual([error])
+    client.close()
   })
 
   test('a listener may close its view or the client, or open another', () => {

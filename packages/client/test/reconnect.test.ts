@@ -48,6 +48,11 @@ describe('after a lost link', () => {
     expect(view.rows[0]).toBe(one)
     expect(view.status).toBe('live')
     expect(client.connection.getSnapshot().recovery).toEqual({ resumed: 1, reset: 0, waiting: 0 })
+    view.close()
+    transport.link.drop()
+    clock.advance(2_000)
+    transport.link.open().welcome()
+    expect(client.connection.getSnapshot().recovery).toBeUndefined()
   })
 
   test('views that were reset or closed meanwhile are counted as that', () => {
