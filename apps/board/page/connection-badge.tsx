@@ -21,21 +21,36 @@ export function ConnectionBadge() {
     client.connection.getSnapshot,
   )
   const cameBack = useCameBack(status)
+  const waiting = status === 'connecting' || status === 'reconnecting'
+  const stuck = useLasting(waiting, 4_000)
   const recovered =
     recovery === undefined || recovery.waiting > 0 ? undefined : recovery.reset > 0 ? 'reloaded' : 'resumed'
   const shown = (cameBack && recovered) || status
   return (
     <div className={`badge ${shown}`} role="status">
       <span className="dot" aria-hidden="true" />
-      <span title={transport === undefined ? undefined : `over ${transport}`}>{labels[shown]}</span>
+      <span title={transport === undefined ? undefined : `over ${transport}`}>
+        {stuck ? 'cannot connect, trying again' : labels[shown]}
+      </span>
       {status === 'closed' && (
-        <button type="button" className="quiet" onClick={() => client.connect()}>
+        <button title={error?.message} type="button" className="quiet" onClick={() => client.connect()}>
           Connect
         </button>
       )}
-      {error !== undefined && status !== 'live' && <span className="visually-hidden">{error.message}</span>}
     </div>
   )
+}
+
+/** Whether something has been so for that many milliseconds. */
+function useLasting(now: boolean, milliseconds: number): boolean {
+  const [lasting, setLasting] = useState(false)
+  useEffect(() => {
+    setLasting(false)
+    if (!now) return undefined
+    const timer = setTimeout(() => setLasting(true), milliseconds)
+    return () => clearTimeout(timer)
+  }, [now, milliseconds])
+  return lasting
 }
 
 /** Whether the connection was lost and came back within the last seconds. */

@@ -7,13 +7,13 @@ import { findOne, where } from './domain/queries.ts'
 const name = 'rtapi-board'
 
 /** A token that was just issued. `expiresAt` is milliseconds since 1970. */
-export interface IssuedToken {
+interface IssuedToken {
   readonly token: string
   readonly expiresAt: number
 }
 
 /** What a valid token says. */
-export interface TokenClaims {
+interface TokenClaims {
   /** Names the sign-in; the token is revoked by it. */
   readonly sessionId: string
   readonly userId: number

@@ -16,7 +16,7 @@ export interface BoardStores {
   readonly revokedTokens: Store<RevokedTokenRow, RevokedTokenRow, Partial<RevokedTokenRow>>
 }
 
-export type NewTask = New<
+type NewTask = New<
   TaskRow,
   'state' | 'assigneeId' | 'points' | 'estimate' | 'dueAt' | 'notes' | 'version' | 'createdAt'
 >

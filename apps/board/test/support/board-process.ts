@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** The line of JSON that a board prints when it is ready. */
-export interface BoardLine {
+interface BoardLine {
   readonly http: string
   readonly ws: string
   readonly socketio: string

@@ -1,4 +1,4 @@
-import type { Json, Key, ReplyMessage } from '@rtapi/core/protocol'
+import type { Json, ReplyMessage } from '@rtapi/core/protocol'
 import { type BoardProcess, startBoard } from './board-process.ts'
 import { type WireClient, connect } from './wire-client.ts'
 
@@ -28,7 +28,7 @@ export async function startFiveSessions(flags: readonly string[]): Promise<FiveS
     async keyOf(resource, text) {
       const field = { users: 'name', projects: 'name', tasks: 'title', comments: 'text' }[resource] ?? ''
       const reply = await as.root.request(resource, 'list', { where: { [field]: { eq: text } } })
-      return Number(keysOf(reply)[0])
+      return Number(reply.ok && reply.rows?.[0]?.key)
     },
     async stop() {
       await board.stop()
@@ -39,11 +39,6 @@ export async function startFiveSessions(flags: readonly string[]): Promise<FiveS
 /** What a reply says in one word: `ok` or the code of its error. */
 export function outcomeOf(reply: ReplyMessage): string {
   return reply.ok ? 'ok' : reply.error.code
-}
-
-/** The keys of a list. */
-export function keysOf(reply: ReplyMessage): readonly Key[] {
-  return reply.ok ? (reply.rows ?? []).map(({ key }) => key) : []
 }
 
 /** One field of each row of a list, in ascending order. */
