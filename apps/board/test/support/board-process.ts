@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -79,6 +80,12 @@ export async function temporaryFolder(): Promise<{ readonly path: string; readon
   return { path, remove: () => rm(path, { recursive: true, force: true }) }
 }
 
+/** A test that fails must not leave a server behind. */
+const running = new Set<ChildProcess>()
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 function run(flags: readonly string[]) {
   const child = spawn(process.execPath, ['--conditions=rtapi-source', main, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -86,11 +93,9 @@ function run(flags: readonly string[]) {
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-  // A test that fails must not leave a server behind.
-  const kill = (): void => void child.kill('SIGKILL')
-  process.on('exit', kill)
+  running.add(child)
   const exited = once(child, 'close').then(([code]) => {
-    process.off('exit', kill)
+    running.delete(child)
     return code as number | null
   })
   return { child, output, exited }
