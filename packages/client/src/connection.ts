@@ -16,6 +16,7 @@ import { ConnectionStateStore } from './connection-state.ts'
 import { Credentials, type TokenSource } from './credentials.ts'
 import { type ContentMessage, Link, type LinkEnd } from './link.ts'
 import type { LinkPhase } from './requests.ts'
+import { SessionRenewal } from './session-renewal.ts'
 
 export interface ConnectionLimits {
   /** Milliseconds until an attempt is given up: for the token, and again for the link with its `welcome`. */
@@ -64,6 +65,7 @@ export class Connection {
   readonly #events: ConnectionEvents
   readonly #credentials: Credentials
   readonly #authentication: Authentication
+  readonly #renewal: SessionRenewal
   #link: Link | undefined
   #transport = 0
   /** Counts attempts; what belongs to an earlier one is out of date. */
@@ -78,9 +80,6 @@ export class Connection {
   /** Who was welcomed last, unless it is known that the next one is another. */
   #session: { readonly user: string | number | undefined } | undefined
   #cancelWait: (() => void) | undefined
-  #cancelRenewal: (() => void) | undefined
-  #renewedAt = Number.NEGATIVE_INFINITY
-  #renewals = 0
   #unlisten: (() => void) | undefined
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
@@ -92,6 +91,12 @@ export class Connection {
       newId: options.newId,
       send: (messages) => this.send(messages),
       welcomed: () => this.phase === 'welcome',
+    })
+    this.#renewal = new SessionRenewal({
+      renew: () => this.#authentication.authenticate(undefined),
+      wait: (attempt, run) => this.wait({ attempt, least: 0 }, run),
+      now: () => options.clock.monotonic(),
+      problem: (error) => this.state.set({ error }),
     })
   }
 
@@ -212,44 +217,9 @@ export class Connection {
   }
 
   #received(message: ContentMessage): void {
-    if (message.type === 'expiring') this.#expiring()
-    else if (message.type !== 'reply' || !this.#authentication.reply(message)) this.#events.received(message)
-  }
-
-  /** The session is about to expire: brings a new token, if there is somebody to ask. */
-  #expiring(): void {
-    if (!this.#credentials.renewable || this.#cancelRenewal !== undefined) return
-    // A session that is short from the start would be renewed without a pause.
-    const again = this.#options.clock.monotonic() - this.#renewedAt < this.#options.limits.backoffMaximum
-    if (!again) this.#renewals = 0
-    if (again) this.#renewLater(this.#renewals++)
-    else this.#renew(0)
-  }
-
-  #renewLater(attempt: number): void {
-    this.#cancelRenewal?.()
-    this.#cancelRenewal = this.wait({ attempt, least: 0 }, () => {
-      this.#cancelRenewal = undefined
-      this.#renew(attempt + 1)
-    })
-  }
-
-  #renew(attempt: number): void {
-    this.#renewedAt = this.#options.clock.monotonic()
-    const link = this.#link
-    const renewed = this.#authentication.authenticate(undefined)
-    renewed.then(
-      () => {
-        if (link === this.#link) this.state.set({ error: undefined })
-      },
-      (error: unknown) => {
-        if (link !== this.#link || link === undefined) return
-        this.state.set({ error: error instanceof Error ? error : undefined })
-        // The server's word is final, it will close the link; a source that failed is asked again while there is time.
-        if (error instanceof RtapiError) return
-        this.#renewLater(attempt)
-      },
-    )
+    if (message.type === 'expiring') {
+      if (this.#credentials.renewable) this.#renewal.expiring()
+    } else if (message.type !== 'reply' || !this.#authentication.reply(message)) this.#events.received(message)
   }
 
   // ── The end of a link ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,8 +248,7 @@ export class Connection {
 
   #dropLink(): void {
     this.#link = undefined
-    this.#cancelRenewal?.()
-    this.#cancelRenewal = undefined
+    this.#renewal.stop()
     this.#authentication.lost()
   }
 

@@ -1,30 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { liveClient, scriptedClient, settle, wireRow } from './support/scripted-client.ts'
 import type { ScriptedLink } from './support/scripted-transport.ts'
-
-const order = [['id', 'asc', 'integer']]
-
-function snapshot(
-  id: string,
-  rows: readonly unknown[],
-  fields: Readonly<Record<string, unknown>> = {},
-): Record<string, unknown> {
-  return { type: 'snapshot', id, feed: 'f1', rows, part: 0, done: true, position: 'p1', order, ...fields }
-}
+import { shownView, snapshot } from './support/shown-view.ts'
 
 function subscribes(link: ScriptedLink) {
   return link.take().filter((message) => message.type === 'subscribe')
 }
 
-function shown(scripted = liveClient()) {
-  const view = scripted.client.comments.live()
-  scripted.transport.link.say(snapshot(scripted.transport.link.takeSubscribe().id, [wireRow(1), wireRow(2)]))
-  return { ...scripted, view }
-}
-
 describe('after a lost link', () => {
   test('a view resumes: its rows stay, what changed is merged, what is gone is taken out', () => {
-    const { transport, view, clock, client } = shown()
+    const { transport, view, clock, client } = shownView()
     const [one] = view.rows
     transport.link.drop()
     expect(view.status).toBe('stale')
@@ -56,7 +41,7 @@ describe('after a lost link', () => {
   })
 
   test('views that were reset or closed meanwhile are counted as that', () => {
-    const { client, transport, clock } = shown()
+    const { client, transport, clock } = shownView()
     const second = client.comments.live()
     transport.link.say(snapshot(transport.link.takeSubscribe().id, [wireRow(1)]))
     const third = client.comments.live()
@@ -75,7 +60,7 @@ describe('after a lost link', () => {
   })
 
   test('a resume that is cut off begins from the same position', () => {
-    const { transport, view, clock } = shown()
+    const { transport, view, clock } = shownView()
     transport.link.drop()
     clock.advance(1_000)
     transport.link.open().welcome()
@@ -134,7 +119,7 @@ describe('after a lost link', () => {
   })
 
   test('a view made or closed while there is no link counts when there is one', () => {
-    const { client, transport, view, clock } = shown()
+    const { client, transport, view, clock } = shownView()
     transport.link.drop()
     view.close()
     client.comments.live({ key: 5 })
@@ -146,7 +131,7 @@ describe('after a lost link', () => {
 
 describe('somebody else', () => {
   test('4451: the rows are dropped at once, and the views load anew', () => {
-    const { client, transport, view, clock } = shown()
+    const { client, transport, view, clock } = shownView()
     transport.link.goodbye(4451)
     expect([view.status, view.rows]).toEqual(['loading', []])
     clock.advance(1_000)
@@ -199,7 +184,7 @@ describe('somebody else', () => {
 
 describe('a connection that is over', () => {
   test('ends its views with the error; they start again when the client connects again', async () => {
-    const { client, transport, view } = shown()
+    const { client, transport, view } = shownView()
     const iteration = (async () => {
       for await (const _ of view);
     })()
@@ -223,7 +208,7 @@ describe('a connection that is over', () => {
   })
 
   test.each([4401, 4403, 4440])('%i: nothing that was shown is shown any longer', (code) => {
-    const { client, transport, view } = shown()
+    const { client, transport, view } = shownView()
     transport.link.goodbye(code)
     expect([view.status, view.rows]).toEqual(['ended', []])
     client.connect()
@@ -232,7 +217,7 @@ describe('a connection that is over', () => {
   })
 
   test('a closed client ends its views for good', async () => {
-    const { client, transport, view, clock } = shown()
+    const { client, transport, view, clock } = shownView()
     client.close()
     expect([view.status, view.error, clock.timers]).toEqual(['ended', undefined, 0])
     expect(transport.link.closedByClient).toEqual({ code: 1000, reason: 'closed' })
