@@ -146,7 +146,7 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
 /** Bytes that wait in this process although the system's own buffers are full. */
 const HIGH = 2 * 1_048_576
 const FRAME = 65_536
-const MOST = 128 * 1_048_576
+const MOST = 64 * 1_048_576
 
 /** Sends numbered frames until many bytes are waiting; answers how many frames. */
 async function fillBuffer(socket: {
