@@ -66,7 +66,12 @@ export function singleWriteCases<W extends ThingWriter>(): readonly SourceCase<W
         const seen: Promise<Row | undefined>[] = []
         run.onBatch = () => void seen.push(Promise.resolve(run.subject.readCommitted(1)))
         await run.writer.create(thing({ id: 1, text: 'a' }))
+        // Who reads is given the time to, before the record changes again.
+        await run.settle()
+        await Promise.all(seen)
         await run.writer.transaction(async (writer) => void (await writer.update(1, { text: 'b' })))
+        await run.settle()
+        await Promise.all(seen)
         await run.writer.remove(1)
         await run.settle()
         const texts = (await Promise.all(seen)).map((row) => row?.['text'])
