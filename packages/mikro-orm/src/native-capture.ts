@@ -91,6 +91,11 @@ export class NativeCapture {
     }
   }
 
+  /** Runs statements that change nothing and are nobody's business. */
+  async quietly<T>(work: () => Promise<T>): Promise<T> {
+    return this.#inside.run(true, work)
+  }
+
   /** The unit of work announces the record of this payload itself. */
   claim(payload: object): void {
     const unit = this.#units.get(payload)

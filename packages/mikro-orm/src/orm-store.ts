@@ -37,6 +37,8 @@ export interface OrmStoreContext {
   readonly report: Report
   /** A new entity manager, for one operation. */
   fork(): SqlEntityManager
+  /** Runs statements of the store that change nothing. */
+  quietly<T>(work: () => Promise<T>): Promise<T>
   /** The transaction that is open on this entity manager. */
   trackOf(em: SqlEntityManager): Promise<TransactionTrack>
 }
@@ -100,7 +102,7 @@ export class OrmStore implements Store {
     const values = this.#valuesOf(patch)
     const matching = this.#isAmong([key], this.#compile(where))
     return this.#write(async (em) => {
-      const [found] = await this.#select(em, matching, { lock: true })
+      const found = await this.#lock(em, matching)
       if (found === undefined) return null
       const entity = em.map<object>(this.#shape.meta.class, found)
       em.assign<object>(entity, values, { mergeEmbeddedProperties: false })
@@ -111,7 +113,7 @@ export class OrmStore implements Store {
   async delete(key: Key, where: Filter): Promise<WriteResult | null> {
     const matching = this.#isAmong([key], this.#compile(where))
     return this.#write(async (em) => {
-      const [found] = await this.#select(em, matching, { lock: true })
+      const found = await this.#lock(em, matching)
       if (found === undefined) return null
       const entity = em.map<object>(this.#shape.meta.class, found)
       const row = rowOfEntity(this.#shape, entity)
@@ -157,6 +159,15 @@ export class OrmStore implements Store {
     if (options.lock === true) query.setLockMode(LockMode.PESSIMISTIC_WRITE)
     await query.applyFilters(this.#filters)
     return query.execute<RawRow[]>('all', false)
+  }
+
+  /** Reads a record that nobody else can change before the end of the transaction. */
+  async #lock(em: SqlEntityManager, where: Sql): Promise<RawRow | undefined> {
+    if (this.#context.dialect.locksByWriting) {
+      const { touch } = this.#columns
+      await this.#context.quietly(async () => em.execute(touch, [], 'run'))
+    }
+    return (await this.#select(em, where, { lock: true }))[0]
   }
 
   /** Flushes with the commit; what the columns may round is read again before. Answers how to make the row afterwards. */

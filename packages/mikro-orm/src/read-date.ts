@@ -10,3 +10,10 @@ export function readDate(value: unknown, timezone: string | undefined): unknown 
   if (/([+-]\d\d(:\d\d)?|Z)$/.test(text.slice(10))) return new Date(text.replace(/([+-]\d\d)$/, '$1:00'))
   return new Date(timezone === undefined || timezone === 'local' ? text : `${text}${timezone}`)
 }
+
+/** Whether the text is a day of the calendar, such as `2026-01-31`. */
+export function isDay(text: string): boolean {
+  if (!/^(?!0000)\d{4}-\d\d-\d\d$/.test(text)) return false
+  const date = new Date(`${text}T00:00:00Z`)
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
+}

@@ -96,6 +96,7 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     dialect,
     report,
     fork: () => (options.fork?.() ?? em.fork({ disableContextResolution: true })) as SqlEntityManager,
+    quietly: (work) => native.quietly(work),
     async trackOf(fork) {
       const { transaction } = await staged.tap.trackOf(fork.getTransactionContext<TransactionContext>() ?? {})
       if (transaction === undefined) throw new Error('the entity manager has no open transaction')

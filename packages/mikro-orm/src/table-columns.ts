@@ -8,6 +8,8 @@ export class TableColumns {
   readonly shown: readonly string[]
   /** What to select to make entities that are to be written: hidden columns too, but not the lazy ones. */
   readonly all: readonly string[]
+  /** A statement that writes to the table and changes nothing. */
+  readonly touch: string
   /** Some fields are made of several columns, or of one that holds an object. */
   readonly hasEmbedded: boolean
   readonly #columns = new Map<string, Column>()
@@ -38,6 +40,11 @@ export class TableColumns {
       this.#columns.set(name, parts === undefined ? column : { ...column, parts: parts.map(quote) })
     }
     this.all = [...new Set(stored.flatMap((property) => property.fieldNames.map((name) => read(property, name))))]
+    const [keyColumn = ''] = shape.meta.getPrimaryProps().flatMap(({ fieldNames }) => fieldNames)
+    const key = platform.quoteIdentifier(keyColumn)
+    const { schema, tableName } = shape.meta
+    const table = schema === undefined || schema === '*' ? tableName : `${schema}.${tableName}`
+    this.touch = `update ${platform.quoteIdentifier(table)} set ${key} = ${key} where 1 = 0`
     this.hasEmbedded = [...shape.fields.values()].some(({ property }) => property.kind === ReferenceKind.EMBEDDED)
     const shownProperties = new Set([...shape.fields.values()].map(({ property }) => property))
     const shown = this.hasEmbedded ? stored : stored.filter((property) => shownProperties.has(property))

@@ -72,7 +72,12 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
         const original = uow.getOriginalEntityData(entity as object) as RawRow | undefined
         if (original !== undefined) this.#deleted.set(entity as object, original)
       }
-      const changes = uow.getCollectionUpdates().flatMap((collection) => changeOf(collection as Collection<object>))
+      // A new record is announced as such.
+      const isOld = (entity: object): boolean => uow.getOriginalEntityData(entity) !== undefined
+      const changes = uow
+        .getCollectionUpdates()
+        .flatMap((collection) => changeOf(collection as Collection<object>))
+        .map(({ entities, coarse }) => ({ entities: entities.filter(isOld), coarse }))
       if (changes.length === 0) this.#pending.delete(em)
       else this.#pending.set(em, { changes, ownTransaction: !em.isInTransaction() && this.#book.implicitTransactions })
     })
@@ -165,7 +170,6 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
       for (const entity of new Set(changes.flatMap(({ entities }) => entities))) {
         const shape = this.#book.shapeOf(this.#book.metaOf(entity))
         const original = uow.getOriginalEntityData(entity) as RawRow | undefined
-        // A new record is announced as such.
         if (original === undefined) continue
         const known = this.#book.known(shape, original)
         const key = keyOfKnown(shape, known)

@@ -1,6 +1,7 @@
 import { type EntityProperty, type Platform, Type, isRaw } from '@mikro-orm/core'
 import { type FieldType, type Json, parseValue } from '@rtapi/core'
 import { decimalText } from './decimal-text.ts'
+import { isDay } from './read-date.ts'
 import type { Field } from './entity-shape.ts'
 
 /** A value that cannot be shown: a raw fragment of SQL, a date that is none. */
@@ -71,6 +72,9 @@ function plainJson(value: unknown): Json {
   ) as Json
 }
 
+/** Types of properties whose length is one of characters. */
+const TEXTS = new Set(['string', 'text', 'character', 'char', 'varchar'])
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /**
@@ -112,16 +116,10 @@ function stringFrom(holder: EntityProperty, value: unknown): { value: unknown } 
   const type = builtInType(holder)
   if (type === 'uuid') return UUID.test(text) ? { value: text.toLowerCase() } : { problem: 'expected a UUID' }
   if (type === 'date') return isDay(text) ? { value: text } : { problem: 'expected a date such as 2026-01-31' }
-  if (type === undefined && holder.length !== undefined && Array.from(text).length > holder.length) {
+  if (TEXTS.has(holder.type) && holder.length !== undefined && Array.from(text).length > holder.length) {
     return { problem: `expected at most ${holder.length} characters` }
   }
   return { value: text }
-}
-
-function isDay(text: string): boolean {
-  return (
-    /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text)
-  )
 }
 
 /** The name under which MikroORM registers the type of a property; `undefined` for plain ones and the application's. */

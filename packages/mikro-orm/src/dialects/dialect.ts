@@ -39,6 +39,8 @@ export interface Dialect {
   direction(direction: 'asc' | 'desc', nullable: boolean): string
   /** Whether the column may keep less than this value says: the row is then read again after a write. */
   mayRound(column: Column, value: unknown): boolean
+  /** There is no `select … for update`: only a write keeps others from writing until the end of the transaction. */
+  readonly locksByWriting: boolean
   /** Data definition commits the open transaction. */
   readonly commitsAtDefinition: boolean
   /** After a failed statement nothing of the transaction can be committed any more. */

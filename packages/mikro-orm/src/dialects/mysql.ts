@@ -6,6 +6,7 @@ import { compareBeside, compareInstants, fractionDigits, inList, join, likePatte
  * the bytes of its UTF-8. Where the column's own comparison finds at least as much, it is asked too, for its index.
  */
 export const mysqlDialect: Dialect = {
+  locksByWriting: false,
   commitsAtDefinition: true,
   failsAsAWhole: false,
 

@@ -1,14 +1,15 @@
+import { isDay } from '../read-date.ts'
 import type { Column, Dialect, Sql } from './dialect.ts'
 import { compareInstants, fractionDigits, inList, join, likePattern, never, scaleOf, sql } from './sql.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-const DAY = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d)$/
 
 /**
  * PostgreSQL: text compares by the collation of the column, so that `collate "C"` is asked for wherever order matters;
  * timestamps keep microseconds unless they are declared with fewer digits.
  */
 export const postgresDialect: Dialect = {
+  locksByWriting: false,
   commitsAtDefinition: false,
   failsAsAWhole: true,
 
@@ -97,7 +98,7 @@ function isTextAmong(column: Column, values: readonly string[]): Sql {
   const type = typeOf(column)
   if (type === 'uuid' || type === 'date') {
     // A text that is no value of the type is equal to none, and must not reach the database as one.
-    const possible = values.filter((value) => (type === 'uuid' ? UUID : DAY).test(value))
+    const possible = values.filter((value) => (type === 'uuid' ? UUID.test(value) : isDay(value)))
     return possible.length === 0 ? never : inList(column.sql, `?::${type}`, possible)
   }
   if (isText(column) && column.holder.collation === undefined) return inList(column.sql, '?', values)

@@ -8,6 +8,7 @@ import { compareBeside, inList, join, sql } from './sql.ts'
  * doubles, or integers where they are whole.
  */
 export const sqliteDialect: Dialect = {
+  locksByWriting: true,
   commitsAtDefinition: false,
   failsAsAWhole: false,
 

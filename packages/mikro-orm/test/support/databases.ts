@@ -34,7 +34,10 @@ export async function missing(database: DatabaseName): Promise<string | undefine
   return 'missing' in service ? service.missing : undefined
 }
 
-export async function openDatabase(database: DatabaseName, options: Options = {}): Promise<TestDatabase> {
+/** What a test changes of the configuration. */
+export type TestOptions = Options
+
+export async function openDatabase(database: DatabaseName, options: TestOptions = {}): Promise<TestDatabase> {
   const place = await connectionTo(database)
   const open = async () => (await MikroORM.init({ entities, ...options, ...place.connection() })) as TestOrm
   const [orm, other] = [await open(), await open()]

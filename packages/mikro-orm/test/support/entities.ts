@@ -72,7 +72,7 @@ export const Person = defineEntity({
   name: 'Person',
   discriminatorColumn: 'kind',
   discriminatorValue: 'person',
-  properties: { id: p.integer().primary(), name: p.string(), kind: p.string() },
+  properties: { id: p.integer().primary(), name: p.string(), kind: p.string().default('person') },
 })
 
 export const Employee = defineEntity({
@@ -88,7 +88,60 @@ export const Seat = defineEntity({
   properties: { shelf: () => p.manyToOne(Shelf).primary(), number: p.integer().primary(), taken: p.boolean() },
 })
 
-export const entities = [Thing, Shelf, Item, Note, Folder, Page, Box, Label, Draft, Person, Employee, Seat]
+export const Place = defineEntity({
+  name: 'Place',
+  embeddable: true,
+  properties: { city: p.string(), zipCode: p.string().nullable(), since: p.datetime(3).nullable() },
+})
+
+/** A field of each kind that the things lack. Its key is text, to which databases like to be lenient. */
+export const Sample = defineEntity({
+  name: 'Sample',
+  properties: {
+    name: p.string().length(40).primary(),
+    uuid: p.uuid().nullable(),
+    day: p.date().nullable(),
+    time: p.time().nullable(),
+    letters: p.character().length(3).nullable(),
+    state: p.enum(['open', 'Doing', 'done']).nullable(),
+    level: p.enum([1, 2, 30]).nullable(),
+    small: p.smallint().nullable(),
+    real: p.float().nullable(),
+    rate: p.decimal('number').precision(12).scale(4).nullable(),
+    count: p.bigint('number').nullable(),
+    ticks: p.bigint('string').nullable(),
+    instant: p.datetime().nullable(),
+    memo: p.text().nullable(),
+    flag: p.boolean().nullable(),
+    data: p.json<unknown>().nullable(),
+    bytes: p.blob().nullable(),
+    place: () => p.embedded(Place).nullable(),
+    home: () => p.embedded(Place).object().nullable(),
+    shelf: () => p.manyToOne(Shelf).nullable(),
+    secret: p.string().hidden().nullable(),
+    lazy: p.text().lazy().nullable(),
+    passing: p.string().persist(false).nullable(),
+    twice: p.integer().formula((columns) => `${columns.small} * 2`),
+    revision: p.integer().version(),
+  },
+})
+
+export const entities = [
+  Thing,
+  Shelf,
+  Item,
+  Note,
+  Folder,
+  Page,
+  Box,
+  Label,
+  Draft,
+  Person,
+  Employee,
+  Seat,
+  Place,
+  Sample,
+]
 
 /** All tables, those first which refer to others. */
-export const tables = 'box_labels seat item note page folder shelf box label draft person things'.split(' ')
+export const tables = 'box_labels sample seat item note page folder shelf box label draft person things'.split(' ')
