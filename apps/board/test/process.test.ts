@@ -30,22 +30,9 @@ test('the one line on standard output tells where everything is', async () => {
   })
   expect((await fetch(`${http}/no-such-page`)).status).toBe(404)
   expect((await fetch(`${http}/`, { method: 'PUT' })).status).toBe(405)
-  await board.stop()
+  expect(await board.stop()).toBe(0)
   expect(board.output.stdout.split('\n')).toHaveLength(2)
   expect(board.output.stderr).toContain(`The board is at ${http}`)
-})
-
-describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
-  test('says goodbye to clients, and ends with status 0', async () => {
-    const board = await startBoard(['--db', `sqlite:${folder.path}/${signal}.sqlite`])
-    const client = await connect(board.line.ws)
-    // A connection that is kept alive, and one that never says what it wants, do not hold it up.
-    await fetch(`${board.line.http}/`)
-    const code = board.stop(signal)
-    expect((await client.closed).code).toBe(4452)
-    expect(client.messages.at(-1)).toMatchObject({ type: 'goodbye', code: 4452, again: true })
-    expect(await code).toBe(0)
-  })
 })
 
 describe.each(databases)('on %s', (kind) => {
@@ -55,33 +42,24 @@ describe.each(databases)('on %s', (kind) => {
   })
   afterEach(() => database.remove())
 
-  test('what was written is there after a restart, and the seed is not sown twice', async () => {
-    const flags = ['--db', database.url]
-    const first = await startBoard(flags)
-    const token = await first.login('alice')
-    const before = await connect(first.line.ws, { token })
-    await before.request('projects', 'create', { data: { name: 'lasting', public: true } })
-    await first.stop()
-
-    const second = await startBoard(flags)
-    const after = await connect(second.line.ws, { token })
-    const reply = await after.request('projects', 'list', { order: [['id', 'asc']] })
-    expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
-    expect(second.output.stderr.split('\n'), 'nothing to complain about').toHaveLength(2)
-    await second.stop()
-  })
-
-  test('two boards that start on a new database share its users and tokens', async () => {
+  test('boards that start together on a new database share it, and a later one finds what they wrote', async () => {
     const flags = ['--db', database.url]
     const [one, other] = await Promise.all([startBoard(flags), startBoard(flags)])
-    const client = await connect(other.line.ws, { token: await one.login('alice') })
-    const reply = await client.request('projects', 'list')
-    expect(reply.ok && reply.rows).toHaveLength(1)
+    const token = await one.login('alice')
+    const client = await connect(other.line.ws, { token })
+    await client.request('projects', 'create', { data: { name: 'lasting', public: true } })
     await Promise.all([one.stop(), other.stop()])
+
+    const later = await startBoard(flags)
+    const after = await connect(later.line.ws, { token })
+    const reply = await after.request('projects', 'list', { order: [['id', 'asc']] })
+    expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
+    await later.stop()
+    for (const board of [one, other, later]) expect(board.output.stderr.trim().split('\n')).toHaveLength(1)
   })
 })
 
-test('the seed `empty` has the four users and nothing else', async () => {
+test('the seed `empty` has the four users and nothing else, and SIGTERM says goodbye', async () => {
   const board = await startBoard(['--db', `sqlite:${folder.path}/empty.sqlite`, '--seed', 'empty'])
   const root = await connect(board.line.ws, { token: await board.login('root') })
   const users = await root.request('users', 'list', { order: [['id', 'asc']] })
@@ -94,7 +72,10 @@ test('the seed `empty` has the four users and nothing else', async () => {
   for (const resource of ['projects', 'memberships', 'tasks', 'comments']) {
     expect(await root.request(resource, 'list')).toMatchObject({ rows: [] })
   }
-  await board.stop()
+  const code = board.stop('SIGTERM')
+  expect((await root.closed).code).toBe(4452)
+  expect(root.messages.at(-1)).toMatchObject({ type: 'goodbye', code: 4452, again: true })
+  expect(await code).toBe(0)
 })
 
 test('clients hear when their token expires', async () => {
@@ -103,7 +84,7 @@ test('clients hear when their token expires', async () => {
   const { expiresAt } = await client.welcomed
   const expiring = await client.until((message) => message.type === 'expiring')
   expect(expiring).toEqual({ type: 'expiring', expiresAt })
-  await board.stop()
+  expect(await board.stop('SIGINT')).toBe(0)
 })
 
 test('the database has the tables and columns that others rely on', async () => {

@@ -1,10 +1,7 @@
 /** The board on MikroORM: its entities, and how to connect to each database. */
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { MariaDbDriver } from '@mikro-orm/mariadb'
 import { MikroORM, NodeSqliteDialect, type Options, SqliteDriver, defineEntity, p } from '@mikro-orm/sql'
-import { MySqlDriver } from '@mikro-orm/mysql'
-import { PostgreSqlDriver } from '@mikro-orm/postgresql'
 import type { Report } from '@rtapi/core'
 import { rtapiMikroOrm } from '@rtapi/mikro-orm'
 import type { BoardDatabase } from '../domain/board-database.ts'
@@ -96,7 +93,7 @@ export async function openMikroOrm(address: DatabaseAddress, report: Report): Pr
   if (address.kind === 'sqlite' && address.file !== ':memory:') {
     await mkdir(dirname(address.file), { recursive: true })
   }
-  const orm = await persistently(() => connect({ ...connection(address), entities }))
+  const orm = await persistently(async () => connect({ ...(await connection(address)), entities }))
   const rtapi = rtapiMikroOrm(orm, { report })
   if (address.kind === 'sqlite') await shareFile(orm)
   await persistently(() => orm.schema.update({ safe: true }))
@@ -119,13 +116,21 @@ export async function openMikroOrm(address: DatabaseAddress, report: Report): Pr
   }
 }
 
-function connection(address: DatabaseAddress): Options {
+/** Only the driver that is needed is loaded. */
+async function connection(address: DatabaseAddress): Promise<Options> {
   if (address.kind === 'sqlite') {
     return { driver: SqliteDriver, dbName: address.file, driverOptions: new NodeSqliteDialect(address.file) }
   }
-  if (address.kind === 'postgres') return { driver: PostgreSqlDriver, clientUrl: address.url }
-  const driver = address.kind === 'mariadb' ? MariaDbDriver : MySqlDriver
-  return { driver, clientUrl: address.url, charset: 'utf8mb4', collate: 'utf8mb4_bin' }
+  const clientUrl = address.url
+  if (address.kind === 'postgres') {
+    const { PostgreSqlDriver } = await import('@mikro-orm/postgresql')
+    return { driver: PostgreSqlDriver, clientUrl }
+  }
+  const driver =
+    address.kind === 'mariadb'
+      ? (await import('@mikro-orm/mariadb')).MariaDbDriver
+      : (await import('@mikro-orm/mysql')).MySqlDriver
+  return { driver, clientUrl, charset: 'utf8mb4', collate: 'utf8mb4_bin' }
 }
 
 /** Connects, and creates the database if there is none. */
