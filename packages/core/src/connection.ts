@@ -62,6 +62,8 @@ export class Connection implements SocketEvents {
   #pingedAt = 0
   #overflowedAt = 0
   #warned = false
+  /** Milliseconds the session had before it when it began: a short one is warned half-way, not at once. */
+  #lifetime = 0
   #bad: number[] = []
 
   constructor(socket: TransportSocket, handshake: Handshake, codec: Codec, around: ConnectionSurroundings) {
@@ -286,8 +288,7 @@ export class Connection implements SocketEvents {
     if (message.token !== undefined) this.#handshake = { ...this.#handshake, token: message.token }
     const session = await this.#authenticated(this.#handshake)
     if (session === undefined || this.#state !== 'opening') return
-    this.#session = session
-    this.#state = 'open'
+    this.#begin(session)
     const { limits } = this.#around
     this.#queue.send({
       type: 'welcome',
@@ -301,6 +302,13 @@ export class Connection implements SocketEvents {
     const early = this.#early
     this.#early = []
     for (const waiting of early) if (!this.#isClosed()) this.#dispatch(waiting)
+  }
+
+  #begin(session: Session): void {
+    this.#session = session
+    this.#state = 'open'
+    this.#warned = false
+    this.#lifetime = (session.expiresAt ?? 0) - this.#around.clock.now()
   }
 
   async #auth({ id, token }: AuthMessage): Promise<void> {
@@ -321,9 +329,7 @@ export class Connection implements SocketEvents {
     if (session === undefined || this.#isClosed()) return
     if (session.user?.id !== this.#session.user?.id) return this.goodbye(closeCodes.sessionChanged, 'another user')
     this.#handshake = handshake
-    this.#session = session
-    this.#state = 'open'
-    this.#warned = false
+    this.#begin(session)
     this.#subscriptions?.resume(session)
   }
 
@@ -359,7 +365,7 @@ export class Connection implements SocketEvents {
     if (left <= 0 && this.#state === 'open') {
       this.#state = 'expired'
       this.#subscriptions?.pause()
-    } else if (left <= limits.expiryWarning && !this.#warned) {
+    } else if (left <= Math.min(limits.expiryWarning, this.#lifetime / 2) && !this.#warned) {
       this.#warned = true
       this.#queue.send({ type: 'expiring', expiresAt })
     }

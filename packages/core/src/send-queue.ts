@@ -56,8 +56,12 @@ export interface QueueMember {
 type Item =
   | { readonly kind: 'message'; readonly message: ServerMessage }
   | { readonly kind: 'changes'; readonly member: QueueMember; readonly pending: PendingChanges }
-  /** Messages that are made when there is room for them. */
-  | { readonly kind: 'snapshot'; readonly id: string; readonly messages: Iterator<ServerMessage, undefined> }
+  /** Frames that are made when there is room for them. */
+  | {
+      readonly kind: 'snapshot'
+      readonly id: string
+      readonly frames: Iterator<ServerMessage | readonly ServerMessage[], undefined>
+    }
 
 /**
  * What one client has still to be sent. While its socket has room, everything goes straight through. Above the soft
@@ -135,9 +139,13 @@ export class SendQueue {
   }
 
   /** Sends a view from its beginning. Changes of the view that come later go behind it. */
-  sendSnapshot(member: QueueMember, id: string, messages: Iterator<ServerMessage, undefined>): void {
+  sendSnapshot(
+    member: QueueMember,
+    id: string,
+    frames: Iterator<ServerMessage | readonly ServerMessage[], undefined>,
+  ): void {
     member.queued = undefined
-    this.#items.push({ kind: 'snapshot', id, messages })
+    this.#items.push({ kind: 'snapshot', id, frames })
     this.pump(this.#stuckSince)
   }
 
@@ -172,7 +180,7 @@ export class SendQueue {
       if (item === undefined) break
       progress = true
       if (item.kind === 'snapshot') {
-        const next = item.messages.next()
+        const next = item.frames.next()
         if (next.done === true) this.#items.shift()
         else this.#write(next.value)
         continue
@@ -200,7 +208,7 @@ export class SendQueue {
     return this.#socket.bufferedAmount <= this.#limits.sendSoft
   }
 
-  #write(message: ServerMessage): void {
-    this.#socket.send({ data: this.#codec.encode(message) })
+  #write(frame: ServerMessage | readonly ServerMessage[]): void {
+    this.#socket.send({ data: this.#codec.encode(frame) })
   }
 }

@@ -58,7 +58,7 @@ export function* snapshotMessages({
   resume,
   withRows,
   limits,
-}: SnapshotParts): Generator<ServerMessage, undefined> {
+}: SnapshotParts): Generator<ServerMessage | readonly ServerMessage[], undefined> {
   const { position } = snapshot
   const rows = withRows ? neededRows(snapshot, resume) : []
   let part = 0
@@ -73,18 +73,27 @@ export function* snapshotMessages({
       part,
       done,
     } as const
-    yield { ...message, ...(part === 0 ? { order: feed.spec.order } : {}), ...(done ? { position } : {}) }
-    if (done) break
+    const ordered = part === 0 ? { ...message, order: feed.spec.order } : message
+    if (done) {
+      const last = { ...ordered, position }
+      const changes = goneKeys(snapshot, resume).map((key): WireChange => ({ action: 'delete', key }))
+      // In one frame, so that no client shows the one without the other.
+      yield changes.length === 0
+        ? last
+        : [last, { type: 'changes', feed: handle, from: position, to: position, changes }]
+      return undefined
+    }
+    yield ordered
     start = end
     part++
   }
-  if (resume === undefined) return undefined
+}
+
+/** The keys that the client shows and the view no longer does. */
+function goneKeys(snapshot: FeedSnapshot, resume: ResumePoint | undefined): readonly Key[] {
+  if (resume === undefined) return []
   const shown = new Set(snapshot.rows.map(({ row }) => keyId(row.key)))
-  const changes = resume.have
-    .filter((key) => !shown.has(keyId(key)))
-    .map((key): WireChange => ({ action: 'delete', key }))
-  if (changes.length > 0) yield { type: 'changes', feed: handle, from: position, to: position, changes }
-  return undefined
+  return resume.have.filter((key) => !shown.has(keyId(key)))
 }
 
 /** Without a point to go on from: all. */

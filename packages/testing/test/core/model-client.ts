@@ -78,7 +78,12 @@ export class ModelClient {
   }
 
   #read(data: string): void {
-    const message = JSON.parse(data) as ServerMessage
+    const frame = JSON.parse(data) as ServerMessage | readonly ServerMessage[]
+    for (const message of Array.isArray(frame) ? (frame as readonly ServerMessage[]) : [frame as ServerMessage])
+      this.#apply(message)
+  }
+
+  #apply(message: ServerMessage): void {
     if (message.type === 'changes') {
       for (const { state } of this.views.values()) if (state.feed === message.feed && state.whole) state.apply(message)
     } else if (message.type === 'snapshot' || message.type === 'reset' || message.type === 'end') {
