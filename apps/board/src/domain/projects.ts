@@ -13,9 +13,15 @@ export function onMemberships({ memberships }: BoardStores): Dependency {
   return { entity: memberships.entity, users: ({ userId }) => (typeof userId === 'number' ? [userId] : undefined) }
 }
 
-/** Public projects are open to everybody: any change of a project may change what anybody may read. */
+/**
+ * A project that is or was public concerns everybody; a private one its owner. Its members are concerned by their
+ * memberships, which end with it.
+ */
 export function onProjects({ projects }: BoardStores): Dependency {
-  return { entity: projects.entity }
+  return {
+    entity: projects.entity,
+    users: ({ public: open, ownerId }) => (open === false && typeof ownerId === 'number' ? [ownerId] : undefined),
+  }
 }
 
 export function projectsResource(stores: BoardStores, access: ProjectAccess) {
