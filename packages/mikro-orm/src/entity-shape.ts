@@ -20,6 +20,8 @@ export interface Field extends FieldDescription {
   readonly holder: EntityProperty
   /** Whether clients may give it a value: not if it is generated or counted by MikroORM. */
   readonly writable: boolean
+  /** Of an embedded object, or a list of them: its own fields. */
+  readonly members?: readonly Field[]
 }
 
 /** The rows of an entity as they travel. */
@@ -33,8 +35,8 @@ export interface EntityShape {
 }
 
 /**
- * Reads from the metadata which fields an entity has on the wire. Left out are: hidden, not persistent, computed
- * (formula) and lazy properties, collections, the inverse sides of relations, polymorphic relations, and relations to
+ * Reads from the metadata which fields an entity has on the wire. An embedded object is one field of json. Left out are:
+ * hidden, not persistent, computed (formula) and lazy properties, those of subclasses in the same table, collections, the inverse sides of relations, polymorphic relations, and relations to
  * an entity with a composite key or by another property than the key.
  */
 export function shapeOf(meta: EntityMetadata, platform: Platform): EntityShape {
@@ -73,7 +75,7 @@ function isColumn(property: EntityProperty): boolean {
 
 function fieldOf(property: EntityProperty, platform: Platform): Field | undefined {
   if (property.persist === false || property.formula !== undefined || property.lazy === true) return undefined
-  if (property.embedded !== undefined || property.userDefined === false) return undefined
+  if (property.embedded !== undefined || property.userDefined === false || property.inherited === true) return undefined
   const holder = holderOf(property)
   if (holder === undefined) return undefined
   const { kind, name, nullable } = property
@@ -85,7 +87,29 @@ function fieldOf(property: EntityProperty, platform: Platform): Field | undefine
     nullable: nullable === true,
     optional: hasDefault(property),
     writable: property.generated === undefined && property.version !== true,
+    ...(kind === ReferenceKind.EMBEDDED ? membersOf(property, platform) : {}),
   }
+}
+
+/** Of one class with scalars and further such objects; of others nothing is known, and they travel as they are. */
+function membersOf({ embeddedProps, targetMeta }: EntityProperty, platform: Platform): { members?: readonly Field[] } {
+  const members: Field[] = []
+  if (targetMeta?.discriminatorColumn !== undefined || targetMeta?.polymorphs !== undefined) return {}
+  for (const [name, property] of Object.entries(embeddedProps)) {
+    if (property.hidden === true || property.formula !== undefined) continue
+    const isEmbedded = property.kind === ReferenceKind.EMBEDDED
+    if (!isEmbedded && property.kind !== ReferenceKind.SCALAR) return {}
+    members.push({
+      name,
+      property,
+      holder: property,
+      type: isEmbedded ? 'json' : fieldTypeOf(property, platform),
+      nullable: property.nullable === true,
+      writable: property.generated === undefined,
+      ...(isEmbedded ? membersOf(property, platform) : {}),
+    })
+  }
+  return { members }
 }
 
 function holderOf(property: EntityProperty): EntityProperty | undefined {

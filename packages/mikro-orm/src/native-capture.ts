@@ -2,28 +2,19 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { type EntityManager, type EntityMetadata, type EntityName, ReferenceKind, Utils } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Key } from '@rtapi/core'
-import type { ChangeLog } from './change-log.ts'
 import type { OpenTransaction } from './connection-tap.ts'
 import type { EntityBook } from './entity-book.ts'
-import type { EntityShape } from './entity-shape.ts'
-import { keyOfKnown } from './record.ts'
+import { NativeDelete, NativeUnits, type Unit } from './native-writes.ts'
 import { type StagedWrite, type StagedWrites, type TransactionContext, coarseWrite } from './staged-writes.ts'
 import { readWrites } from './statement.ts'
+import { type DriverResult, insertedKey, keysOfWhere } from './statement-keys.ts'
 import type { UncapturedWrites } from './uncaptured.ts'
-import { NoWireValue, toWire } from './wire-value.ts'
 
-/** What the driver is told and answers, as far as it is read here. */
+/** What the driver is told, as far as it is read here. */
 interface DriverOptions {
   readonly ctx?: TransactionContext
   readonly upsert?: boolean
   readonly loggerContext?: { readonly id?: unknown }
-}
-
-interface DriverResult {
-  readonly affectedRows?: number
-  readonly insertId?: unknown
-  readonly row?: Readonly<Record<string, unknown>>
-  readonly rows?: readonly (Readonly<Record<string, unknown>> | undefined)[]
 }
 
 type DriverMethod = (entity: EntityName<object>, ...rest: readonly unknown[]) => Promise<DriverResult>
@@ -34,13 +25,6 @@ type MethodName =
   | 'nativeUpdateMany'
   | 'nativeDelete'
   | 'nativeClone'
-
-/** One record that a statement of the driver wrote, or what is known of several. */
-interface Unit {
-  readonly keys: readonly Key[] | undefined
-  /** The unit of work has announced it. */
-  claimed: boolean
-}
 
 /**
  * Captures what is written by the methods of the driver, through which both the unit of work and `em.insert`,
@@ -221,79 +205,6 @@ export class NativeCapture {
   }
 }
 
-/** Rows that were inserted or updated by the driver. */
-class NativeUnits implements StagedWrite {
-  readonly #verb: 'insert' | 'update'
-  readonly #shape: EntityShape
-  readonly #units: readonly Unit[]
-  readonly #uncaptured: UncapturedWrites
-
-  constructor(verb: 'insert' | 'update', shape: EntityShape, units: readonly Unit[], uncaptured: UncapturedWrites) {
-    this.#verb = verb
-    this.#shape = shape
-    this.#units = units
-    this.#uncaptured = uncaptured
-  }
-
-  addTo(log: ChangeLog): void {
-    const { entity, meta } = this.#shape
-    const units = this.#units.filter(({ claimed }) => !claimed)
-    for (const key of units.flatMap(({ keys = [] }) => keys)) {
-      log.add({ entity, key, action: this.#verb === 'insert' ? 'create' : 'update' })
-    }
-    if (units.every(({ keys }) => keys !== undefined)) return
-    this.#uncaptured.count(`${this.#verb} ${meta.tableName}`, 'coarse')
-    log.addCoarse(entity)
-  }
-}
-
-/** Rows that were deleted by the driver. */
-class NativeDelete implements StagedWrite {
-  readonly meta: EntityMetadata
-  readonly #book: EntityBook
-  readonly #shape: EntityShape
-  readonly #uncaptured: UncapturedWrites
-  readonly #affected: number | undefined
-  readonly #keys: readonly Key[] | undefined
-  /** Keys in the form of the statement, as text: those which nobody has announced. */
-  readonly #left: Set<string> | undefined
-
-  constructor(
-    book: EntityBook,
-    shape: EntityShape,
-    where: unknown,
-    result: DriverResult,
-    uncaptured: UncapturedWrites,
-  ) {
-    this.meta = shape.meta
-    this.#book = book
-    this.#shape = shape
-    this.#uncaptured = uncaptured
-    this.#affected = result.affectedRows
-    this.#keys = keysOfWhere(shape, where)
-    const given = keyList(shape.meta, where)
-    this.#left = given === undefined ? undefined : new Set(given.map(keyText))
-  }
-
-  /** The unit of work announces the deletion of this key itself; answers whether it was among these. */
-  claim(key: unknown): boolean {
-    return this.#left?.delete(keyText(key)) === true
-  }
-
-  addTo(log: ChangeLog): void {
-    if (this.#left?.size === 0 || this.#affected === 0) return
-    const { entity, meta } = this.#shape
-    for (const child of this.#book.cascades.onDelete(meta)) log.addCoarse(child)
-    // With fewer rows than keys nobody knows which were there.
-    if (this.#keys !== undefined && this.#keys.length === this.#affected) {
-      for (const key of this.#keys) log.add({ entity, key, action: 'delete' })
-      return
-    }
-    this.#uncaptured.count(`delete ${meta.tableName}`, 'coarse')
-    log.addCoarse(entity)
-  }
-}
-
 function contextOf(options: unknown): TransactionContext | undefined {
   return (options as DriverOptions | undefined)?.ctx
 }
@@ -312,75 +223,4 @@ function collectionsIn(meta: EntityMetadata, rest: readonly unknown[]): readonly
       ? targetMeta.root.className
       : [],
   )
-}
-
-function insertedKey(
-  shape: EntityShape,
-  payload: unknown,
-  index: number,
-  count: number,
-  { rows, row, insertId }: DriverResult,
-): readonly Key[] | undefined {
-  const returned = rows?.[index] ?? (count === 1 ? row : undefined)
-  const parts = (shape.key ?? []).map(({ property }) => {
-    const given = isObject(payload) ? payload[property.name] : undefined
-    const fallback = count === 1 && shape.key?.length === 1 ? insertId : undefined
-    return given ?? returned?.[property.fieldNames[0] ?? ''] ?? returned?.[property.name] ?? fallback
-  })
-  const key = wireKey(shape, parts)
-  return key === undefined ? undefined : [key]
-}
-
-/** The keys that a condition is about: it may hold further conditions, but no record with another key. */
-function keysOfWhere(shape: EntityShape, where: unknown): readonly Key[] | undefined {
-  const keys = keyList(shape.meta, where)?.map((key) => wireKey(shape, Array.isArray(key) ? (key as unknown[]) : [key]))
-  return keys?.every((key) => key !== undefined) === true ? keys : undefined
-}
-
-/** The keys in a condition, in the form of the statement. */
-function keyList(meta: EntityMetadata, where: unknown): readonly unknown[] | undefined {
-  if (Utils.isPrimaryKey(where) && !meta.compositePK) return [where]
-  if (!Utils.isPlainObject<Record<string, unknown>>(where)) return undefined
-  const own = where[Utils.getPrimaryKeyHash(meta.primaryKeys)]
-  if (own !== undefined && own !== null) return valuesOf(own, meta)
-  if (meta.compositePK && meta.primaryKeys.every((key) => isScalar(where[key]))) {
-    return [meta.primaryKeys.map((key) => where[key])]
-  }
-  const all = where['$and']
-  if (!Array.isArray(all)) return undefined
-  for (const part of all as unknown[]) {
-    const keys = keyList(meta, part)
-    if (keys !== undefined) return keys
-  }
-  return undefined
-}
-
-function valuesOf(condition: unknown, meta: EntityMetadata): readonly unknown[] | undefined {
-  if (isScalar(condition)) return [condition]
-  if (Array.isArray(condition)) {
-    const isOneKey = meta.compositePK && condition.every(isScalar)
-    return isOneKey ? [condition] : (condition as unknown[])
-  }
-  if (!isObject(condition)) return undefined
-  if (Array.isArray(condition['$in'])) return condition['$in'] as unknown[]
-  return '$eq' in condition ? valuesOf(condition['$eq'], meta) : undefined
-}
-
-function isScalar(value: unknown): boolean {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
-}
-
-function keyText(key: unknown): string {
-  return Array.isArray(key) ? JSON.stringify(key.map(String)) : String(key)
-}
-
-function wireKey(shape: EntityShape, parts: readonly unknown[]): Key | undefined {
-  const fields = shape.key ?? []
-  if (parts.length !== fields.length || !parts.every(isScalar)) return undefined
-  try {
-    return keyOfKnown(shape, Object.fromEntries(fields.map(({ name, type }, i) => [name, toWire(type, parts[i])])))
-  } catch (error) {
-    if (error instanceof NoWireValue) return undefined
-    throw error
-  }
 }

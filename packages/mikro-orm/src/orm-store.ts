@@ -7,7 +7,6 @@ import {
   type Query,
   type Report,
   type Row,
-  RtapiError,
   type Store,
   type StoreDescription,
   type WriteResult,
@@ -15,12 +14,12 @@ import {
 } from '@rtapi/core'
 import type { Column, Dialect, Sql } from './dialects/dialect.ts'
 import { join, never } from './dialects/sql.ts'
+import { missingIn, valuesOf } from './entity-data.ts'
 import { type EntityShape, describeShape } from './entity-shape.ts'
 import { filterSql } from './filter-sql.ts'
 import { type RawRow, rowOfEntity, rowOfRaw } from './record.ts'
 import { isDeadlock, storeError } from './store-errors.ts'
 import { TableColumns } from './table-columns.ts'
-import { fromWire } from './wire-value.ts'
 
 /** What becomes of a transaction that the store has begun. */
 export interface TransactionTrack {
@@ -88,18 +87,21 @@ export class OrmStore implements Store {
   }
 
   async create(data: Row): Promise<WriteResult> {
-    const values = this.#valuesOf(data)
-    const result = await this.#write(async (em) => {
-      const entity = em.create<object>(this.#shape.meta.class, values)
-      em.persist(entity)
-      return this.#save(em, entity, values)
-    }, this.#missingIn(data))
+    const values = valuesOf(this.#shape, data)
+    const result = await this.#write(
+      async (em) => {
+        const entity = em.create<object>(this.#shape.meta.class, values)
+        em.persist(entity)
+        return this.#save(em, entity, values)
+      },
+      missingIn(this.#shape, data),
+    )
     if (result === null) throw new Error('the created record vanished before its transaction ended')
     return result
   }
 
   async update(key: Key, patch: Row, where: Filter): Promise<WriteResult | null> {
-    const values = this.#valuesOf(patch)
+    const values = valuesOf(this.#shape, patch)
     const matching = this.#isAmong([key], this.#compile(where))
     return this.#write(async (em) => {
       const found = await this.#lock(em, matching)
@@ -273,32 +275,5 @@ export class OrmStore implements Store {
             ),
           )
     return condition === undefined ? among : join('and', [among, condition])
-  }
-
-  /** The values as the entity holds them, by the names of its properties. */
-  #valuesOf(data: Row): Record<string, unknown> {
-    const values: Record<string, unknown> = {}
-    const details: ErrorDetail[] = []
-    for (const [name, value] of Object.entries(data)) {
-      if (value === undefined) continue
-      const field = this.#shape.fields.get(name)
-      if (field?.writable !== true) {
-        details.push({ path: [name], message: 'there is no such field to write' })
-        continue
-      }
-      const parsed = fromWire(field, value)
-      if ('problem' in parsed) details.push({ path: [name], message: parsed.problem })
-      else values[field.property.name] = parsed.value
-    }
-    if (details.length > 0) throw new RtapiError('invalid', 'the data does not fit the record', { details })
-    return values
-  }
-
-  /** What MikroORM means if it says that a value is missing. */
-  #missingIn(data: Row): readonly ErrorDetail[] | undefined {
-    const missing = [...this.#shape.fields.values()].filter(
-      ({ name, nullable, optional }) => !nullable && optional !== true && (data[name] ?? null) === null,
-    )
-    return missing.length === 0 ? undefined : missing.map(({ name }) => ({ path: [name], message: 'is required' }))
   }
 }

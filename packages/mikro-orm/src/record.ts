@@ -2,7 +2,7 @@ import { type EntityProperty, type Platform, Reference, ScalarReference, Utils, 
 import type { Json, Key, Row } from '@rtapi/core'
 import type { EntityShape, Field } from './entity-shape.ts'
 import { readDate } from './read-date.ts'
-import { NoWireValue, fromDatabase, toWire } from './wire-value.ts'
+import { NoWireValue, fieldToWire, fromDatabase, toWire } from './wire-value.ts'
 
 /** A row as the driver hands it over, by the names of the columns. */
 export type RawRow = Readonly<Record<string, unknown>>
@@ -70,7 +70,7 @@ function setKnown(known: Record<string, Json>, name: string, field: Field, value
 
 function wireOrNull(field: Field, value: unknown): Json {
   try {
-    return toWire(field.type, value)
+    return fieldToWire(field, value)
   } catch (error) {
     if (error instanceof NoWireValue) return null
     throw error

@@ -1,4 +1,4 @@
-import { type EntityProperty, type Platform, Type, isRaw } from '@mikro-orm/core'
+import { type EntityProperty, type Platform, Type, Utils, isRaw } from '@mikro-orm/core'
 import { type FieldType, type Json, parseValue } from '@rtapi/core'
 import { decimalText } from './decimal-text.ts'
 import { isDay } from './read-date.ts'
@@ -33,6 +33,19 @@ export function toWire(type: FieldType, value: unknown): Json {
     default:
       return plainJson(value)
   }
+}
+
+/** The wire form of what a field of an entity holds: of an embedded object each of its fields, null where there is none. */
+export function fieldToWire(field: Field, value: unknown): Json {
+  const { members } = field
+  if (members === undefined || value === null || value === undefined) return toWire(field.type, value)
+  if (Array.isArray(value)) return value.map((item: unknown) => fieldToWire(field, item))
+  return Object.fromEntries(
+    members.map((member) => [
+      member.name,
+      fieldToWire(member, Reflect.get(value, member.property.embedded?.[1] ?? member.name)),
+    ]),
+  )
 }
 
 /** The value as the application sees it, from the form in which the driver hands it over and MikroORM remembers it. */
@@ -86,7 +99,7 @@ export function fromWire(field: Field, value: unknown): { value: unknown } | { p
   const { holder, type } = field
   switch (type) {
     case 'json':
-      return { value }
+      return field.members === undefined ? { value } : embeddedFrom(field, field.members, value)
     case 'bytes':
       return bytesFrom(value)
     case 'string':
@@ -106,6 +119,29 @@ export function fromWire(field: Field, value: unknown): { value: unknown } | { p
       return parsed
     }
   }
+}
+
+/** All fields of the object are given: those that are missing are null. */
+function embeddedFrom(
+  field: Field,
+  members: readonly Field[],
+  value: unknown,
+): { value: unknown } | { problem: string } {
+  if (Array.isArray(value) && field.property.array === true) {
+    const items = value.map((item: unknown) => embeddedFrom(field, members, item))
+    return items.find((item) => 'problem' in item) ?? { value: items.map((item) => 'value' in item && item.value) }
+  }
+  if (!Utils.isPlainObject<Record<string, unknown>>(value)) return { problem: 'expected an object' }
+  const given: Record<string, unknown> = value
+  const unknown = Object.keys(given).find((name) => !members.some((member) => member.name === name))
+  if (unknown !== undefined) return { problem: 'has a field that does not exist' }
+  const object: Record<string, unknown> = {}
+  for (const member of members) {
+    const parsed = fromWire(member, given[member.name])
+    if ('problem' in parsed) return { problem: `${member.name}: ${parsed.problem}` }
+    object[member.name] = parsed.value
+  }
+  return { value: object }
 }
 
 function stringFrom(holder: EntityProperty, value: unknown): { value: unknown } | { problem: string } {

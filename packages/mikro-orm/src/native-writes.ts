@@ -1,0 +1,88 @@
+import type { EntityMetadata } from '@mikro-orm/core'
+import type { Key } from '@rtapi/core'
+import type { ChangeLog } from './change-log.ts'
+import type { EntityBook } from './entity-book.ts'
+import type { EntityShape } from './entity-shape.ts'
+import type { StagedWrite } from './staged-writes.ts'
+import { type DriverResult, keyList, keyText, keysOfWhere } from './statement-keys.ts'
+import type { UncapturedWrites } from './uncaptured.ts'
+
+/** One record that a statement of the driver wrote, or what is known of several. */
+export interface Unit {
+  readonly keys: readonly Key[] | undefined
+  /** The unit of work has announced it. */
+  claimed: boolean
+}
+
+/** Rows that were inserted or updated by the driver. */
+export class NativeUnits implements StagedWrite {
+  readonly #verb: 'insert' | 'update'
+  readonly #shape: EntityShape
+  readonly #units: readonly Unit[]
+  readonly #uncaptured: UncapturedWrites
+
+  constructor(verb: 'insert' | 'update', shape: EntityShape, units: readonly Unit[], uncaptured: UncapturedWrites) {
+    this.#verb = verb
+    this.#shape = shape
+    this.#units = units
+    this.#uncaptured = uncaptured
+  }
+
+  addTo(log: ChangeLog): void {
+    const { entity, meta } = this.#shape
+    const units = this.#units.filter(({ claimed }) => !claimed)
+    for (const key of units.flatMap(({ keys = [] }) => keys)) {
+      log.add({ entity, key, action: this.#verb === 'insert' ? 'create' : 'update' })
+    }
+    if (units.every(({ keys }) => keys !== undefined)) return
+    this.#uncaptured.count(`${this.#verb} ${meta.tableName}`, 'coarse')
+    log.addCoarse(entity)
+  }
+}
+
+/** Rows that were deleted by the driver. */
+export class NativeDelete implements StagedWrite {
+  readonly meta: EntityMetadata
+  readonly #book: EntityBook
+  readonly #shape: EntityShape
+  readonly #uncaptured: UncapturedWrites
+  readonly #affected: number | undefined
+  readonly #keys: readonly Key[] | undefined
+  /** Keys in the form of the statement, as text: those which nobody has announced. */
+  readonly #left: Set<string> | undefined
+
+  constructor(
+    book: EntityBook,
+    shape: EntityShape,
+    where: unknown,
+    result: DriverResult,
+    uncaptured: UncapturedWrites,
+  ) {
+    this.meta = shape.meta
+    this.#book = book
+    this.#shape = shape
+    this.#uncaptured = uncaptured
+    this.#affected = result.affectedRows
+    this.#keys = keysOfWhere(shape, where)
+    const given = keyList(shape.meta, where)
+    this.#left = given === undefined ? undefined : new Set(given.map(keyText))
+  }
+
+  /** The unit of work announces the deletion of this key itself; answers whether it was among these. */
+  claim(key: unknown): boolean {
+    return this.#left?.delete(keyText(key)) === true
+  }
+
+  addTo(log: ChangeLog): void {
+    if (this.#left?.size === 0 || this.#affected === 0) return
+    const { entity, meta } = this.#shape
+    for (const child of this.#book.cascades.onDelete(meta)) log.addCoarse(child)
+    // With fewer rows than keys nobody knows which were there.
+    if (this.#keys !== undefined && this.#keys.length === this.#affected) {
+      for (const key of this.#keys) log.add({ entity, key, action: 'delete' })
+      return
+    }
+    this.#uncaptured.count(`delete ${meta.tableName}`, 'coarse')
+    log.addCoarse(entity)
+  }
+}
