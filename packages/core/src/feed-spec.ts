@@ -1,7 +1,7 @@
 import type { Access } from './access.ts'
-import { everything, type Filter } from './filter.ts'
-import { allOf, assume, canonicalText, pinnedTerms } from './filter-algebra.ts'
-import { groupName } from './groups.ts'
+import { everything, nothing, type Filter } from './filter.ts'
+import { allOf, anyOf, assume, canonicalText, fieldsOf, pinnedTerms } from './filter-algebra.ts'
+import { type PinnedTerms, groupName } from './groups.ts'
 import { parseWhere } from './parse-where.ts'
 import { type Limits, type QueryFields, RtapiError, printable } from './protocol.ts'
 import { type ResourceModel, isSortable, keyValues, totalOrder, typesOf } from './resource-model.ts'
@@ -11,7 +11,10 @@ import type { Json, Key, OrderTerm } from './value.ts'
 /** What a query asks for, once it has been checked against what the session may see. */
 export interface CheckedQuery {
   readonly filter: Filter
+  /** What of the session's scope the filter does not decide already. */
   readonly scope: Filter
+  /** Rows of which it is certain that the session may read them, also where they do not match the filter. */
+  readonly readable: Filter
   readonly order: readonly OrderTerm[]
   readonly fields: readonly string[]
 }
@@ -45,13 +48,30 @@ export function checkQuery(
     paramsFilter(model, query.params),
     query.key === undefined ? everything : keyFilter(model, query.key),
   )
+  // Sessions whose scopes differ only outside the filter share one feed.
+  const pinned = pinnedTerms(filter)
+  const scope = assume(access.scope, pinned, model.types)
+  const isReduced = canonicalText(scope) !== canonicalText(access.scope)
   return {
     filter,
-    // Sessions whose scopes differ only outside the filter share one feed.
-    scope: assume(access.scope, pinnedTerms(filter), model.types),
+    scope,
+    readable: isReduced ? allOf(scope, pinnedFilter(pinned, fieldsOf(access.scope))) : scope,
     order: totalOrder(model, query.order ?? []),
     fields: access.fields.filter((field) => query.fields === undefined || query.fields.includes(field)),
   }
+}
+
+/** The rows that have one of the pinned values in each of these fields. */
+function pinnedFilter(pinned: PinnedTerms, fields: ReadonlySet<string>): Filter {
+  const concerned = [...pinned].filter(([field]) => fields.has(field))
+  return allOf(
+    ...concerned.map(([field, values]): Filter => {
+      const known = values.filter((value) => value !== null)
+      const isOneOf: Filter = known.length === 0 ? nothing : { type: 'compare', field, operator: 'in', value: known }
+      const isNull: Filter = { type: 'compare', field, operator: 'isNull', value: true }
+      return known.length === values.length ? isOneOf : anyOf(isOneOf, isNull)
+    }),
+  )
 }
 
 /** The record with this key; no record at all if the key has not the shape of this resource's keys. */
@@ -110,11 +130,12 @@ export function feedSpec(
   // A client sorts by what it receives.
   const sortFields = checked.order.map(([field]) => field).filter((field) => access.fields.includes(field))
   const fields = access.fields.filter((field) => checked.fields.includes(field) || sortFields.includes(field))
-  const { filter, scope, order } = checked
+  const { filter, scope, readable, order } = checked
   const text = JSON.stringify([
     model.name,
     canonicalText(filter),
     canonicalText(scope),
+    canonicalText(readable),
     order,
     query.limit ?? null,
     fields,
@@ -124,6 +145,7 @@ export function feedSpec(
     model,
     filter,
     scope,
+    readable,
     order,
     fields,
     limit: query.limit,

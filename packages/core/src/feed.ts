@@ -102,8 +102,9 @@ export class Feed {
     this.spec = spec
     this.#index = index
     const wants = compileFilter(spec.filter, spec.model.types)
-    this.#readable = compileFilter(spec.scope, spec.model.types)
-    this.#wants = (row) => wants(row) && this.#readable(row)
+    const inScope = compileFilter(spec.scope, spec.model.types)
+    this.#readable = compileFilter(spec.readable, spec.model.types)
+    this.#wants = (row) => wants(row) && inScope(row)
     this.#window = spec.limit === undefined ? undefined : new FeedWindow(spec.order, spec.limit)
   }
 

@@ -293,3 +293,35 @@ test('whatever a client leaves behind is cleared', async () => {
   await client.close()
   expect(api.stats()).toEqual({ connections: 0, subscriptions: 0, feeds: 0, groups: 1, timers: 0 })
 })
+
+describe('a row that leaves the filter', () => {
+  const seenBy = async (scope: object, where: object, patch: Partial<Note>): Promise<string | undefined> => {
+    const changes = memoryStore<Note>({
+      entity: 'Note',
+      fields: { id: 'integer', topicId: 'integer', text: 'string', open: 'boolean' },
+      rows: [{ id: 1, topicId: 1, text: 'a', open: true }],
+    })
+    const notes = defineResource('notes', { store: changes, permissions: [{ scope: () => scope }] })
+    const process = createApi({ resources: [notes], changes: [changes], clock })
+    const view = await (await connect(process)).subscribe({ resource: 'notes', where })
+    changes.update(1, patch)
+    const [change] = (await view.next('changes')).changes
+    await process.close()
+    return change?.action
+  }
+  test.each([
+    ['for what one may not read is gone', { topicId: { in: [1, 2] } }, { topicId: 1 }, { topicId: 3 }, 'delete'],
+    ['for what one may read, as far as that is certain', {}, { topicId: 1 }, { topicId: 3 }, 'leave'],
+    [
+      'and stays where the scope was decided',
+      { topicId: { in: [1, 2] } },
+      { topicId: 1, text: 'a' },
+      { text: 'b' },
+      'leave',
+    ],
+    ['with a scope that the filter says nothing of', { open: true }, { topicId: 1 }, { topicId: 3 }, 'leave'],
+    ['with a scope that hides it', { open: true }, { topicId: 1 }, { topicId: 3, open: false }, 'delete'],
+  ])('%s', async (_name, scope, where, patch, action) => {
+    expect(await seenBy(scope, where, patch)).toBe(action)
+  })
+})
