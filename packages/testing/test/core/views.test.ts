@@ -1,4 +1,4 @@
-import { type Api, type MemoryStore, allowAny, createApi, defineResource, memoryStore } from '@rtapi/core'
+import { type Api, type Json, type MemoryStore, allowAny, createApi, defineResource, memoryStore } from '@rtapi/core'
 import { type FakeClock, type TestClient, connect, fakeClock } from '@rtapi/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 
@@ -295,7 +295,11 @@ test('whatever a client leaves behind is cleared', async () => {
 })
 
 describe('a row that leaves the filter', () => {
-  const seenBy = async (scope: object, where: object, patch: Partial<Note>): Promise<string | undefined> => {
+  const seenBy = async (
+    scope: Record<string, Json>,
+    where: Record<string, Json>,
+    patch: Partial<Note>,
+  ): Promise<string | undefined> => {
     const changes = memoryStore<Note>({
       entity: 'Note',
       fields: { id: 'integer', topicId: 'integer', text: 'string', open: 'boolean' },
