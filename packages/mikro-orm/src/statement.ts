@@ -58,7 +58,8 @@ export interface WriteStatement {
 }
 
 const LITERAL = /'(?:[^'\\]|\\.|'')*'/gs
-const WRITE = /(?:^|[;()])\s*(insert|update|delete|replace|merge|truncate|call|do|copy|load)\b/gi
+/** Writes stand at the beginning, or behind what ends or begins a part of `with`; some can only be whole statements. */
+const WRITE = /(?:(?:^|[;()])\s*(insert|update|delete|replace|merge)|(?:^|;)\s*(truncate|call|do|copy|load))\b/gi
 const IDENTIFIER = /"([^"]+)"|`([^`]+)`|\[([^\]]+)\]|([a-z_][\w$]*)/gi
 /** Where the part of a statement ends that names its tables. */
 const HEAD_END: Readonly<Record<string, RegExp>> = {
@@ -78,7 +79,7 @@ const HEAD_END: Readonly<Record<string, RegExp>> = {
 export function readWrites(sql: string, isTable: (name: string) => boolean): readonly WriteStatement[] {
   const text = sql.replace(LITERAL, "''")
   return [...text.matchAll(WRITE)].map((match) => {
-    const verb = (match[1] ?? '').toLowerCase()
+    const verb = (match[1] ?? match[2] ?? '').toLowerCase()
     const rest = text.slice(match.index + match[0].length)
     const end = HEAD_END[verb]?.exec(rest)?.index ?? (verb in HEAD_END ? rest.length : 0)
     const names = [...rest.slice(0, end).matchAll(IDENTIFIER)].map((found) =>
