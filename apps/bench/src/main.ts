@@ -39,10 +39,10 @@ async function run(): Promise<void> {
   const standard = Object.entries(targets).flatMap(([name, { standard }]) => (standard ? [name] : []))
   const chosenTargets = choose(flags.targets ?? standard.join(), new Map(Object.entries(targets)))
   const plan: Plan = {
-    pairs: Number(flags.pairs ?? (flags.quick ? 3 : 7)),
+    pairs: Number(flags.pairs ?? (flags.quick ? 2 : 7)),
     memoryPairs: flags.quick ? 1 : 3,
     milliseconds: Number(flags.milliseconds ?? (flags.quick ? 300 : 2_000)),
-    warmUp: flags.quick ? 600 : 2_000,
+    warmUp: flags.quick ? 400 : 2_000,
     profiles: flags.profile,
   }
   console.log(
