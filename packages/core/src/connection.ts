@@ -13,7 +13,8 @@ import {
   comesBack,
   parseClientFrame,
 } from './protocol.ts'
-import { type Outcome, isWrite } from './requests.ts'
+import { isWrite } from './requested-action.ts'
+import type { Outcome } from './requests.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
 import { SendQueue } from './send-queue.ts'
 import { type Authenticate, type Handshake, type Session, anonymous } from './session.ts'

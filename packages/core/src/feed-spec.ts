@@ -29,13 +29,9 @@ export function checkQuery(
   access: Access,
   limits: Limits,
 ): CheckedQuery {
-  const readable = new Set(access.fields)
-  const requireField = (field: string, where: string): void => {
-    if (!readable.has(field)) throw new RtapiError('bad_request', `unknown field '${printable(field)}' in ${where}`)
-  }
-  for (const field of query.fields ?? []) requireField(field, 'fields')
+  for (const field of query.fields ?? []) requireReadable(access.fields, field, 'fields')
   for (const [field] of query.order ?? []) {
-    requireField(field, 'order')
+    requireReadable(access.fields, field, 'order')
     if (!isSortable(model, field)) throw new RtapiError('bad_request', `'${field}' in order cannot be sorted`)
   }
   const where = parseWhere(query.where ?? {}, {
@@ -72,6 +68,11 @@ function pinnedFilter(pinned: PinnedTerms, fields: ReadonlySet<string>): Filter 
       return known.length === values.length ? isOneOf : anyOf(isOneOf, isNull)
     }),
   )
+}
+
+/** @throws RtapiError `bad_request`, with the same words whether there is no such field or it may not be read. */
+export function requireReadable(readable: readonly string[], field: string, where: string): void {
+  if (!readable.includes(field)) throw new RtapiError('bad_request', `unknown field '${printable(field)}' in ${where}`)
 }
 
 /** The record with this key; no record at all if the key has not the shape of this resource's keys. */

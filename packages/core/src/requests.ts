@@ -1,13 +1,14 @@
 import type { Access, AccessControl } from './access.ts'
 import { everything, type Filter } from './filter.ts'
 import { allOf } from './filter-algebra.ts'
-import { checkQuery, keyFilter, paramValues } from './feed-spec.ts'
+import { describeResource } from './describe.ts'
+import { checkQuery, keyFilter, paramValues, requireReadable } from './feed-spec.ts'
 import { checkInput, validate } from './input.ts'
 import { matchesFilter } from './match-filter.ts'
 import { afterCursor, cursorOf } from './page-cursor.ts'
-import { operatorsOf, parseWhere } from './parse-where.ts'
-import type { StandardAction } from './permission.ts'
+import { parseWhere } from './parse-where.ts'
 import { type Limits, type ReplySuccess, type RequestMessage, RtapiError, printable } from './protocol.ts'
+import { ownAction, unfit } from './requested-action.ts'
 import type { ActionContext, OwnAction } from './resource.ts'
 import { type ResourceModel, isSortable, totalOrder, versionOf, wireRow } from './resource-model.ts'
 import { type Clock, type MaybePromise, withTimeout } from './runtime.ts'
@@ -27,23 +28,6 @@ export interface RequestSurroundings {
 
 const WRITE_ATTEMPTS = 3
 
-/** The fields of a request that an action takes, besides `resource` and `action`. */
-const takes: Readonly<Record<StandardAction | 'own', readonly (keyof RequestMessage)[]>> = {
-  list: ['params', 'where', 'order', 'limit', 'after', 'fields'],
-  get: ['key', 'params', 'fields'],
-  create: ['params', 'data', 'fields'],
-  update: ['key', 'params', 'data', 'ifVersion', 'fields'],
-  delete: ['key', 'params', 'ifVersion'],
-  describe: [],
-  subscribe: [],
-  own: ['key', 'params', 'data'],
-}
-
-/** Whether the request may change something, so that requests of one connection must keep their order. */
-export function isWrite(message: RequestMessage): boolean {
-  return message.action !== 'list' && message.action !== 'get' && message.action !== 'describe'
-}
-
 /** Runs requests: checks them, asks the permissions, calls the store. It knows nothing of connections. */
 export class Requests {
   readonly #around: RequestSurroundings
@@ -58,16 +42,11 @@ export class Requests {
    */
   async run(session: Session, message: RequestMessage): Promise<Outcome> {
     const model = this.model(message.resource)
-    if (message.idempotencyKey !== undefined) throw new RtapiError('unsupported', 'idempotency keys are not supported')
+    const problem = unfit(model, message)
+    if (problem !== undefined) throw (await this.#isVisible(model, session)) ? problem : noSuchResource(model.name)
     const own = ownAction(model, message.action)
-    const standard = message.action as StandardAction
-    if (own === undefined && (!model.actions.has(standard) || standard === 'subscribe')) {
-      if (!(await this.#isVisible(model, session))) throw noSuchResource(model.name)
-      throw new RtapiError('unsupported', `'${printable(message.action)}' is no action of ${model.name}`)
-    }
-    refuseUnused(message, own === undefined ? standard : 'own')
     if (own !== undefined) return this.#own(model, session, message, own)
-    switch (standard) {
+    switch (message.action) {
       case 'list':
         return this.#list(model, session, message)
       case 'get':
@@ -107,7 +86,7 @@ export class Requests {
   }
 
   async #isVisible(model: ResourceModel, session: Session): Promise<boolean> {
-    for (const action of model.actions)
+    for (const action of actionsOf(model))
       if ((await this.#around.access.access(model, session, action)) !== null) return true
     return false
   }
@@ -147,33 +126,42 @@ export class Requests {
 
   async #create(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
     await this.allowed(model, session, 'create')
+    await this.#checkShown(model, session, message)
     const params = paramValues(model, message.params)
-    const input = model.options.input?.create
+    const { options, store } = model
     const given = withParams(message.data, params)
-    const data = input === undefined ? given : await checkInput(model, input, given, 'create')
-    if (!(await this.#around.access.allowsRecord(model, session, 'create', data as Row)))
+    const data =
+      options.input?.create === undefined ? given : await checkInput(model, options.input.create, given, 'create')
+    if (!(await this.#around.access.allowsRecord(model, session, 'create', fieldsOf(data))))
       throw forbiddenRecord('create')
-    const context: ActionContext = { session, params }
-    const result = await this.#write(model, () => model.options.create?.(context, data) ?? model.store.create(data))
+    const result = await this.#write(model, () =>
+      options.create === undefined ? store.create(data) : options.create({ session, params }, data),
+    )
     return this.#written(model, session, message, result)
   }
 
   async #update(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
     const write = await this.allowed(model, session, 'update')
-    const input = model.options.input?.update
+    await this.#checkShown(model, session, message)
+    const { options, store } = model
     return this.#onRecord(model, session, message, write, async (key, row, context) => {
+      const input = options.input?.update
       const patch = input === undefined ? message.data : await checkInput(model, input, message.data, 'update')
-      const judged = await this.#judge(model, session, 'update', row, { ...row, ...(patch as Row) })
+      const judged = await this.#judge(model, session, 'update', row, { ...row, ...fieldsOf(patch) })
       return (where) =>
-        model.options.update?.(context, key, patch) ?? model.store.update(key, patch, allOf(where, judged))
+        options.update === undefined
+          ? store.update(key, patch, allOf(where, judged))
+          : foundBy(options.update(context, key, patch))
     })
   }
 
   async #delete(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
     const write = await this.allowed(model, session, 'delete')
+    const { options, store } = model
     const outcome = await this.#onRecord(model, session, message, write, async (key, row, context) => {
       const judged = await this.#judge(model, session, 'delete', row)
-      return (where) => model.options.delete?.(context, key) ?? model.store.delete(key, allOf(where, judged))
+      return (where) =>
+        options.delete === undefined ? store.delete(key, allOf(where, judged)) : foundBy(options.delete(context, key))
     })
     const { key, tx } = outcome
     return { ...(key === undefined ? {} : { key }), ...(tx === undefined ? {} : { tx }) }
@@ -265,28 +253,17 @@ export class Requests {
   async #describe(model: ResourceModel, session: Session): Promise<Outcome> {
     const access = await this.allowed(model, session, 'describe')
     const actions: string[] = []
-    for (const action of [...model.actions, ...Object.keys(model.options.ownActions ?? {})]) {
+    for (const action of actionsOf(model)) {
       if ((await this.#around.access.access(model, session, action)) !== null) actions.push(action)
     }
-    const fields: Record<string, Json> = {}
-    for (const field of access.fields) {
-      const description = model.description.fields[field]
-      if (description === undefined) continue
-      const { type, nullable } = description
-      fields[field] = { type, nullable, operators: operatorsOf(type), sortable: isSortable(model, field) }
-    }
-    const lookups = Object.entries(model.options.lookups ?? {}).filter(([, { field }]) => access.fields.includes(field))
-    return {
-      data: {
-        resource: model.name,
-        key: model.keyFields,
-        version: model.options.version ?? null,
-        fields,
-        lookups: Object.fromEntries(lookups.map(([name, { field, operator }]) => [name, { field, operator }])),
-        params: [...(model.options.params ?? [])],
-        actions,
-      },
-    }
+    return { data: describeResource(model, access.fields, actions) }
+  }
+
+  /** Before a write: whether the fields which its reply is to show can be shown at all. */
+  async #checkShown(model: ResourceModel, session: Session, { fields }: RequestMessage): Promise<void> {
+    if (fields === undefined) return
+    const access = await this.#around.access.access(model, session, 'get')
+    for (const field of fields) requireReadable(access?.fields ?? [], field, 'fields')
   }
 
   /** The row of a write as this session sees it: its key alone if it may not, or no longer, read it. */
@@ -296,8 +273,9 @@ export class Requests {
     message: RequestMessage,
     { row, tx }: WriteResult,
   ): Promise<Outcome> {
-    const access = await this.#around.access.access(model, session, 'get')
     const told = { key: keyOf(row, model.keyFields), ...(tx === undefined ? {} : { tx }) }
+    // The write has been done: a rule that fails now must not make it look as if it had not.
+    const access = await this.#around.access.access(model, session, 'get').catch(() => null)
     if (access === null || !matchesFilter(access.scope, model.types, row)) return told
     const fields = access.fields.filter((field) => message.fields === undefined || message.fields.includes(field))
     return { ...wireRow(model, row, fields), ...told }
@@ -322,28 +300,21 @@ export class Requests {
   }
 }
 
-function ownAction(model: ResourceModel, name: string): OwnAction | undefined {
-  const actions = model.options.ownActions ?? {}
-  return Object.hasOwn(actions, name) ? actions[name] : undefined
+/** Every action by its name, the standard ones first. */
+function actionsOf(model: ResourceModel): readonly string[] {
+  return [...model.actions, ...Object.keys(model.options.ownActions ?? {})]
 }
 
-function refuseUnused(message: RequestMessage, action: StandardAction | 'own'): void {
-  for (const field of Object.keys(message) as (keyof RequestMessage)[]) {
-    if (
-      field === 'type' ||
-      field === 'id' ||
-      field === 'resource' ||
-      field === 'action' ||
-      message[field] === undefined
-    )
-      continue
-    if (!takes[action].includes(field)) {
-      throw new RtapiError(
-        'bad_request',
-        `'${message.action}' takes no '${field}'; it takes ${takes[action].join(', ') || 'nothing'}`,
-      )
-    }
-  }
+/** Data as a record to judge: an override without an `input` may take anything. */
+function fieldsOf(data: unknown): Row {
+  return typeof data === 'object' && data !== null && !Array.isArray(data) ? (data as Row) : {}
+}
+
+/** What an override has written; it answers null where there is no such record any more. */
+async function foundBy(result: MaybePromise<WriteResult | null>): Promise<WriteResult> {
+  const found = await result
+  if (found === null) throw notFound()
+  return found
 }
 
 function requireKey({ key, action }: RequestMessage): Key {
