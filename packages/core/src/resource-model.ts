@@ -6,7 +6,16 @@ import { every } from './permissions.ts'
 import type { WireRow } from './protocol.ts'
 import type { Resource, ResourceOptions } from './resource.ts'
 import type { Store, StoreDescription } from './store.ts'
-import { type FieldType, type Json, type Key, type OrderTerm, type Row, isComparable, keyOf } from './value.ts'
+import {
+  type FieldType,
+  type Json,
+  type Key,
+  type OrderTerm,
+  type Row,
+  isComparable,
+  keyOf,
+  parseValue,
+} from './value.ts'
 
 /** A resource with what its store says of it: checked once at start, then read by everything else. */
 export interface ResourceModel {
@@ -122,14 +131,17 @@ export function keyValues(model: ResourceModel, key: Key): Readonly<Record<strin
     return undefined
   const values: Record<string, string | number> = {}
   for (const [i, field] of model.keyFields.entries()) {
-    const part = parts[i]
-    if (part === undefined || !fitsKey(typeOf(model.description, field), part)) return undefined
-    values[field] = part
+    const value = keyValue(typeOf(model.description, field), parts[i])
+    if (value === undefined) return undefined
+    values[field] = value
   }
   return values
 }
 
-function fitsKey(type: FieldType, part: string | number): boolean {
-  if (type === 'integer') return Number.isSafeInteger(part)
-  return type === 'number' ? typeof part === 'number' : typeof part === 'string'
+/** A part of a key as a filter holds it; it comes from outside, and so may be no value of the field at all. */
+function keyValue(type: FieldType, part: string | number | undefined): string | number | undefined {
+  if (type === 'bytes') return typeof part === 'string' ? part : undefined
+  const parsed = parseValue(type, part)
+  if ('problem' in parsed || typeof parsed.value !== typeof part) return undefined
+  return parsed.value as string | number
 }
