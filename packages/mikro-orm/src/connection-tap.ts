@@ -100,7 +100,6 @@ export class ConnectionTap<Entry> {
   readonly #handlers: TapHandlers<Entry>
   readonly #tracks = new WeakMap<PhysicalConnection, ConnectionTrack<Entry>>()
   readonly #links = new WeakMap<object, ConnectionTrack<Entry>>()
-  #stopped = false
 
   constructor(dialect: Dialect, handlers: TapHandlers<Entry>) {
     this.#dialect = dialect
@@ -120,11 +119,6 @@ export class ConnectionTap<Entry> {
     } catch {
       // It can only be created asynchronously, at the first use.
     }
-  }
-
-  /** Nothing is told any more. */
-  stop(): void {
-    this.#stopped = true
   }
 
   /** The connection on which a transaction of MikroORM runs, by its context. */
@@ -151,14 +145,16 @@ export class ConnectionTap<Entry> {
     if (this.#tapped.has(executor)) return executor
     this.#tapped.add(executor)
     const provide = executor.provideConnection.bind(executor)
-    executor.provideConnection = async (consumer, ...rest) =>
-      provide(
-        async (connection) => {
-          this.#tap(connection)
+    const tap = (connection: PhysicalConnection): void => void this.#tap(connection)
+    executor.provideConnection = function provideConnection(consumer, ...rest) {
+      return provide(
+        function consume(connection) {
+          tap(connection)
           return consumer(connection)
         },
         ...rest,
       )
+    }
     for (const name of ['withPlugins', 'withPlugin', 'withPluginAtFront', 'withoutPlugins'] as const) {
       const derive = executor[name].bind(executor)
       executor[name] = (plugin?: unknown) => this.#tapExecutor(derive(plugin))
@@ -172,16 +168,16 @@ export class ConnectionTap<Entry> {
     const track: ConnectionTrack<Entry> = { transaction: undefined }
     this.#tracks.set(connection, track)
     const execute = connection.executeQuery.bind(connection)
-    connection.executeQuery = async (query, ...rest) => {
-      if (this.#stopped) return execute(query, ...rest)
-      try {
-        const result = await execute(query, ...rest)
-        this.#succeeded(track, readStatement(query.sql), query.sql)
-        return result
-      } catch (error) {
-        this.#failed(track, error)
-        throw error
-      }
+    connection.executeQuery = (query, ...rest) => {
+      const result = execute(query, ...rest)
+      const statement = readStatement(query.sql)
+      if (statement.type === 'read' && (track.transaction === undefined || !this.#dialect.failsAsAWhole)) return result
+      // Settled before whoever waits for the statement goes on, since nobody has asked earlier.
+      result.then(
+        () => this.#succeeded(track, statement, query.sql),
+        (error: unknown) => this.#failed(track, error),
+      )
+      return result
     }
     return track
   }

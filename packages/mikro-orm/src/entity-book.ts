@@ -1,4 +1,12 @@
-import { type EntityMetadata, type EntityName, type MetadataStorage, type Platform, helper } from '@mikro-orm/core'
+import {
+  type EntityMetadata,
+  type EntityName,
+  type EntityProperty,
+  type MetadataStorage,
+  type Platform,
+  ReferenceKind,
+  helper,
+} from '@mikro-orm/core'
 import type { Json } from '@rtapi/core'
 import { Cascades, type DefaultRules } from './cascades.ts'
 import { type EntityShape, shapeOf } from './entity-shape.ts'
@@ -7,23 +15,17 @@ import { type RawRow, knownOfData } from './record.ts'
 /** What the captures have to know of the entities; read from the metadata once. */
 export class EntityBook {
   readonly cascades: Cascades
-  /** Whether each flush outside of a transaction has one of its own. */
-  readonly implicitTransactions: boolean
   readonly #metadata: MetadataStorage
   readonly #platform: Platform
   readonly #shapes = new Map<EntityMetadata, EntityShape>()
+  readonly #manyToMany = new Map<EntityMetadata, readonly EntityProperty[]>()
   readonly #tables = new Map<string, readonly EntityMetadata[]>()
 
-  constructor(
-    metadata: MetadataStorage,
-    platform: Platform,
-    options: { readonly implicitTransactions: boolean; readonly rules: DefaultRules },
-  ) {
+  constructor(metadata: MetadataStorage, platform: Platform, rules: DefaultRules) {
     this.#metadata = metadata
     this.#platform = platform
-    this.implicitTransactions = options.implicitTransactions
     const metas = [...metadata.getAll().values()].filter(({ embeddable, virtual }) => !embeddable && virtual !== true)
-    this.cascades = new Cascades(metas, options.rules)
+    this.cascades = new Cascades(metas, rules)
     for (const meta of metas) {
       const table = meta.tableName.toLowerCase()
       this.#tables.set(table, [...(this.#tables.get(table) ?? []), meta])
@@ -40,6 +42,14 @@ export class EntityBook {
     return shape
   }
 
+  manyToManyOf(meta: EntityMetadata): readonly EntityProperty[] {
+    const known = this.#manyToMany.get(meta)
+    if (known !== undefined) return known
+    const relations = meta.relations.filter(({ kind }) => kind === ReferenceKind.MANY_TO_MANY)
+    this.#manyToMany.set(meta, relations)
+    return relations
+  }
+
   metaOf(entity: object): EntityMetadata {
     return helper(entity).__meta
   }
@@ -47,6 +57,11 @@ export class EntityBook {
   /** The metadata under which the driver is given an entity. */
   metaOfClass<E extends object>(entityName: EntityName<E>): EntityMetadata {
     return this.#metadata.get(entityName)
+  }
+
+  /** What is known of an entity as it was last read from the database or written to it, in wire form. */
+  stored(shape: EntityShape, entity: object): Record<string, Json> {
+    return this.known(shape, helper(entity).__originalEntityData ?? {})
   }
 
   /** The values in the form of the database, as far as they are known, in wire form. */

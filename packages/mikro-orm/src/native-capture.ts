@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type EntityManager, type EntityMetadata, type EntityName, ReferenceKind, Utils } from '@mikro-orm/core'
+import { type EntityManager, type EntityMetadata, type EntityName, Utils } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Key } from '@rtapi/core'
 import type { OpenTransaction } from './connection-tap.ts'
@@ -26,6 +26,12 @@ type MethodName =
   | 'nativeDelete'
   | 'nativeClone'
 
+/** What was written in a transaction and may yet turn out to be the unit of work's, which announces it itself. */
+interface Claims {
+  readonly units: Map<object, Unit>
+  readonly deletes: NativeDelete[]
+}
+
 /**
  * Captures what is written by the methods of the driver, through which both the unit of work and `em.insert`,
  * `em.nativeUpdate`, `em.nativeDelete`, `em.clone` go. What the unit of work announces by its events it claims; the
@@ -38,8 +44,7 @@ export class NativeCapture {
   readonly #uncaptured: UncapturedWrites
   /** Set while a method of the driver runs: its statements are known. */
   readonly #inside = new AsyncLocalStorage<true>()
-  readonly #units = new WeakMap<object, Unit>()
-  readonly #deletes = new WeakMap<object, NativeDelete[]>()
+  readonly #claims = new WeakMap<TransactionContext, Claims>()
   /** In which transaction an upsert ran, until its events have told of the records; by the id of the entity manager. */
   readonly #upserts = new Map<unknown, { readonly context: TransactionContext; remaining: number }>()
 
@@ -68,7 +73,6 @@ export class NativeCapture {
         this.#deleted(meta, where, options, result),
       ),
       this.#wrap(driver, 'nativeClone', (meta, [, , options], result) => this.#inserted(meta, [{}], options, result)),
-      this.#wrapCollections(driver),
     ]
     return () => {
       for (const restore of undo) restore()
@@ -81,14 +85,18 @@ export class NativeCapture {
   }
 
   /** The unit of work announces the record of this payload itself. */
-  claim(payload: object): void {
-    const unit = this.#units.get(payload)
-    if (unit !== undefined) unit.claimed = true
+  claim(context: TransactionContext | undefined, payload: object): void {
+    const units = context && this.#claims.get(context)?.units
+    const unit = units?.get(payload)
+    if (unit === undefined) return
+    unit.claimed = true
+    units?.delete(payload)
   }
 
+  /** The unit of work announces the deletion of this key itself. */
   claimDelete(context: TransactionContext | undefined, root: EntityMetadata, key: unknown): void {
-    const deletes = context === undefined ? [] : (this.#deletes.get(context) ?? [])
-    deletes.some((write) => write.meta === root && write.claim(key))
+    const deletes = context && this.#claims.get(context)?.deletes
+    deletes?.some((write) => write.meta === root && write.claim(key))
   }
 
   /** The transaction in which the upsert ran of which an event tells. */
@@ -126,9 +134,10 @@ export class NativeCapture {
     const wrapped: DriverMethod = async (entity, ...rest) => {
       if (this.#inside.getStore() === true) return method(entity, ...rest)
       const meta = this.#book.metaOfClass(entity)
-      const collections = collectionsIn(meta, rest)
-      const result = await this.#inside.run(true, async () => method(entity, ...rest))
-      await this.#staged().guard(() => capture(meta, rest, result))
+      const collections = this.#collectionsIn(meta, rest)
+      const result = await this.#inside.run(true, method, entity, ...rest)
+      const staging = this.#staged().guard(() => capture(meta, rest, result))
+      if (staging instanceof Promise) await staging
       if (collections.length > 0) {
         const options = rest.at(name === 'nativeInsert' || name === 'nativeInsertMany' ? 1 : 2)
         await this.#staged().guard(() => this.#staged().stage(contextOf(options), coarseWrite(collections)))
@@ -139,14 +148,6 @@ export class NativeCapture {
     return () => void Reflect.deleteProperty(driver, name)
   }
 
-  /** What the unit of work writes of collections it tells in events. */
-  #wrapCollections(driver: AbstractSqlDriver): () => void {
-    const sync = driver.syncCollections.bind(driver)
-    driver.syncCollections = async (collections, options) =>
-      this.#inside.run(true, async () => sync(collections, options))
-    return () => void Reflect.deleteProperty(driver, 'syncCollections')
-  }
-
   #inserted(
     meta: EntityMetadata,
     data: readonly unknown[],
@@ -154,7 +155,9 @@ export class NativeCapture {
     result: DriverResult,
   ): void | Promise<void> {
     const shape = this.#book.shapeOf(meta)
-    const units = data.map((payload, i) => this.#unit(payload, insertedKey(shape, payload, i, data.length, result)))
+    const units = data.map((payload, i) =>
+      this.#unit(options, payload, insertedKey(shape, payload, i, data.length, result)),
+    )
     return this.#stage(options, new NativeUnits('insert', shape, units, this.#uncaptured))
   }
 
@@ -166,15 +169,11 @@ export class NativeCapture {
     result: DriverResult,
   ): void | Promise<void> {
     if ((options as DriverOptions | undefined)?.upsert === true) return this.#upserted(options as DriverOptions, data)
-    // Without a column to write there was no statement.
-    if (result.affectedRows === 0) {
-      for (const payload of data) this.#unit(payload, undefined)
-      return undefined
-    }
+    if (result.affectedRows === 0) return undefined
     const shape = this.#book.shapeOf(meta)
     const units = data.map((payload, i) => {
       const changesKey = meta.primaryKeys.some((key) => isObject(payload) && key in payload)
-      return this.#unit(payload, changesKey ? undefined : keysOfWhere(shape, wheres[i]))
+      return this.#unit(options, payload, changesKey ? undefined : keysOfWhere(shape, wheres[i]))
     })
     return this.#stage(options, new NativeUnits('update', shape, units, this.#uncaptured))
   }
@@ -186,18 +185,35 @@ export class NativeCapture {
   #deleted(meta: EntityMetadata, where: unknown, options: unknown, result: DriverResult): void | Promise<void> {
     const context = contextOf(options)
     const write = new NativeDelete(this.#book, this.#book.shapeOf(meta.root), where, result, this.#uncaptured)
-    if (context !== undefined) {
-      const deletes = this.#deletes.get(context) ?? []
-      deletes.push(write)
-      this.#deletes.set(context, deletes)
-    }
+    if (context !== undefined) this.#claimsOf(context).deletes.push(write)
     return this.#staged().stage(context, write)
   }
 
-  #unit(payload: unknown, keys: readonly Key[] | undefined): Unit {
+  #unit(options: unknown, payload: unknown, keys: readonly Key[] | undefined): Unit {
     const unit: Unit = { keys, claimed: false }
-    if (isObject(payload)) this.#units.set(payload, unit)
+    const context = contextOf(options)
+    if (context !== undefined && isObject(payload)) this.#claimsOf(context).units.set(payload, unit)
     return unit
+  }
+
+  #claimsOf(context: TransactionContext): Claims {
+    const known = this.#claims.get(context)
+    if (known !== undefined) return known
+    const claims: Claims = { units: new Map(), deletes: [] }
+    this.#claims.set(context, claims)
+    return claims
+  }
+
+  /** The entities on the other side of many-to-many relations which plain data sets. */
+  #collectionsIn(meta: EntityMetadata, rest: readonly unknown[]): readonly string[] {
+    const relations = this.#book.manyToManyOf(meta)
+    if (relations.length === 0) return []
+    const rows = rest.flatMap((argument) => (Array.isArray(argument) ? (argument as unknown[]) : [argument]))
+    return relations.flatMap(({ name, targetMeta }) =>
+      targetMeta !== undefined && rows.some((row) => Utils.isPlainObject(row) && name in row)
+        ? targetMeta.root.className
+        : [],
+    )
   }
 
   #stage(options: unknown, write: StagedWrite): void | Promise<void> {
@@ -211,16 +227,4 @@ function contextOf(options: unknown): TransactionContext | undefined {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
-}
-
-/** The entities on the other side of many-to-many relations which plain data sets. */
-function collectionsIn(meta: EntityMetadata, rest: readonly unknown[]): readonly string[] {
-  const relations = meta.relations.filter(({ kind }) => kind === ReferenceKind.MANY_TO_MANY)
-  if (relations.length === 0) return []
-  const rows = rest.flatMap((argument) => (Array.isArray(argument) ? (argument as unknown[]) : [argument]))
-  return relations.flatMap(({ name, targetMeta }) =>
-    targetMeta !== undefined && rows.some((row) => Utils.isPlainObject(row) && name in row)
-      ? targetMeta.root.className
-      : [],
-  )
 }

@@ -1,6 +1,7 @@
 import type { Configuration, EntityManager, EntityName, MetadataStorage } from '@mikro-orm/core'
 import { AbstractSqlDriver, type SqlEntityManager } from '@mikro-orm/sql'
 import type { ChangeSource, Report, Store } from '@rtapi/core'
+import { CollectionCapture } from './collection-capture.ts'
 import { dialectOf } from './dialects/dialect.ts'
 import { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
@@ -78,14 +79,14 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
   const report = options.report ?? loggerReport(config)
   const rules = config.get('schemaGenerator')
   const book = new EntityBook(orm.getMetadata(), platform, {
-    implicitTransactions: config.get('implicitTransactions') !== false,
-    rules: { delete: rules?.defaultDeleteRule, update: rules?.defaultUpdateRule },
+    delete: rules?.defaultDeleteRule,
+    update: rules?.defaultUpdateRule,
   })
   const uncaptured = new UncapturedWrites(report)
   const native: NativeCapture = new NativeCapture(() => staged, book, uncaptured)
   const staged: StagedWrites = new StagedWrites(dialect, report, (sql, open) => native.written(sql, open))
   const capture = new UnitOfWorkCapture(staged, book, native)
-  const detach = native.attach(driver)
+  const detach = [native.attach(driver), new CollectionCapture(staged, book, native).attach(driver)]
   staged.tap.attach(driver.getConnection('write'))
   // The manager of the events is shared by forks; forks with a manager of their own make it from the configuration.
   em.getEventManager().registerSubscriber(capture)
@@ -116,8 +117,8 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     changes: () => changeSource(staged),
     uncaptured: () => uncaptured.list(),
     stop() {
-      staged.tap.stop()
-      detach()
+      staged.stop()
+      for (const undo of detach) undo()
       capture.stop()
       config.set(
         'subscribers',

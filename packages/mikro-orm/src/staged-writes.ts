@@ -27,6 +27,7 @@ export class StagedWrites {
   readonly #listeners = new Set<Listener>()
   readonly #prefix = crypto.randomUUID().slice(0, 18)
   #count = 0
+  #stopped = false
 
   constructor(
     dialect: Dialect,
@@ -38,13 +39,21 @@ export class StagedWrites {
     this.tap = new ConnectionTap<StagedWrite>(dialect, {
       newId: () => this.#newId(),
       committed: (transaction) => this.#announce(transaction),
-      written: (sql, transaction) => void this.guard(() => written(sql, transaction)),
+      written: (sql, transaction) => {
+        if (!this.#stopped) void this.guard(() => written(sql, transaction))
+      },
     })
+  }
+
+  /** Nothing is announced any more. */
+  stop(): void {
+    this.#stopped = true
+    this.#listeners.clear()
   }
 
   /** Tells the listener of each transaction from now on; returns the undo. */
   listen(listener: Listener): () => void {
-    this.#listeners.add(listener)
+    if (!this.#stopped) this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
 

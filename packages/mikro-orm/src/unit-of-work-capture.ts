@@ -1,12 +1,9 @@
 import {
-  type Collection,
   type EntityManager,
   type EventArgs,
   type EventSubscriber,
   type FlushEventArgs,
   ChangeSetType,
-  ReferenceKind,
-  type TransactionEventArgs,
 } from '@mikro-orm/core'
 import { type Json, type Key, keyId } from '@rtapi/core'
 import type { EntityBook } from './entity-book.ts'
@@ -24,21 +21,6 @@ import {
 type Known = Readonly<Record<string, Json>>
 type Waiting = void | Promise<void>
 
-/** What a flush changes of a collection. */
-interface CollectionChange {
-  /** Records on either side whose relation changes. */
-  readonly entities: readonly object[]
-  /** Entities of which unknown records change. */
-  readonly coarse: readonly string[]
-}
-
-/** The changes of collections of a flush, until they can be staged. */
-interface PendingCollections {
-  readonly changes: readonly CollectionChange[]
-  /** The flush begins its own transaction, and they are staged when that has begun; otherwise when the flush is over. */
-  readonly ownTransaction: boolean
-}
-
 /**
  * Stages what the unit of work writes. The hooks run within the transaction, between the statement and the commit. They
  * query nothing, and throw nothing into MikroORM.
@@ -49,7 +31,6 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
   readonly #native: NativeCapture
   /** What the entities that a flush is about to delete held in the database. */
   readonly #deleted = new WeakMap<object, RawRow>()
-  readonly #pending = new WeakMap<EntityManager, PendingCollections>()
   #stopped = false
 
   constructor(staged: StagedWrites, book: EntityBook, native: NativeCapture) {
@@ -63,56 +44,34 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
     this.#stopped = true
   }
 
-  /** The last moment at which it is known what entities held that are deleted, and collections before they changed. */
-  onFlush({ uow, em }: FlushEventArgs): void {
+  /** The last moment at which it is known what the entities held that are about to be deleted. */
+  onFlush({ uow }: FlushEventArgs): void {
     if (this.#stopped) return
-    void this.#staged.guard(() => {
-      for (const { type, entity } of uow.getChangeSets()) {
-        if (type !== ChangeSetType.DELETE && type !== ChangeSetType.DELETE_EARLY) continue
-        const original = uow.getOriginalEntityData(entity as object) as RawRow | undefined
-        if (original !== undefined) this.#deleted.set(entity as object, original)
-      }
-      // A new record is announced as such.
-      const isOld = (entity: object): boolean => uow.getOriginalEntityData(entity) !== undefined
-      const changes = uow
-        .getCollectionUpdates()
-        .flatMap((collection) => changeOf(collection as Collection<object>))
-        .map(({ entities, coarse }) => ({ entities: entities.filter(isOld), coarse }))
-      if (changes.length === 0) this.#pending.delete(em)
-      else this.#pending.set(em, { changes, ownTransaction: !em.isInTransaction() && this.#book.implicitTransactions })
-    })
-  }
-
-  afterTransactionStart({ em, transaction }: TransactionEventArgs): Waiting {
-    const pending = this.#pending.get(em)
-    if (pending?.ownTransaction !== true) return undefined
-    this.#pending.delete(em)
-    return this.#stageCollections(em, transaction as TransactionContext | undefined, pending.changes)
-  }
-
-  afterFlush({ em }: FlushEventArgs): Waiting {
-    const pending = this.#pending.get(em)
-    if (pending === undefined || pending.ownTransaction) return undefined
-    this.#pending.delete(em)
-    return this.#stageCollections(em, contextOf(em), pending.changes)
+    for (const { type, entity } of uow.getChangeSets()) {
+      if (type !== ChangeSetType.DELETE && type !== ChangeSetType.DELETE_EARLY) continue
+      const original = uow.getOriginalEntityData(entity as object) as RawRow | undefined
+      if (original !== undefined) this.#deleted.set(entity as object, original)
+    }
   }
 
   afterCreate({ entity, meta, em, changeSet }: EventArgs<object>): Waiting {
     return this.#guard(() => {
-      if (changeSet !== undefined) this.#native.claim(changeSet.payload)
+      const context = contextOf(em)
+      if (changeSet !== undefined) this.#native.claim(context, changeSet.payload)
       const shape = this.#book.shapeOf(changeSet?.meta ?? meta)
       const after = withNulls(shape, knownOfEntity(shape, entity))
-      return this.#stage(contextOf(em), shape, { action: 'create', key: keyOfKnown(shape, after), after })
+      return this.#stage(context, shape, { action: 'create', key: keyOfKnown(shape, after), after })
     })
   }
 
   afterUpdate({ entity, meta, em, changeSet }: EventArgs<object>): Waiting {
     return this.#guard(() => {
-      if (changeSet !== undefined) this.#native.claim(changeSet.payload)
+      const context = contextOf(em)
+      if (changeSet !== undefined) this.#native.claim(context, changeSet.payload)
       const shape = this.#book.shapeOf(changeSet?.meta ?? meta)
       const before = this.#book.known(shape, changeSet?.originalEntity ?? {})
       const after = knownOfEntity(shape, entity)
-      return this.#stageUpdate(contextOf(em), shape, before, after)
+      return this.#stageUpdate(context, shape, before, after)
     })
   }
 
@@ -159,26 +118,6 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
     )
   }
 
-  #stageCollections(
-    em: EntityManager,
-    context: TransactionContext | undefined,
-    changes: readonly CollectionChange[],
-  ): Waiting {
-    return this.#guard(() => {
-      const uow = em.getUnitOfWork(false)
-      let waiting: Waiting = undefined
-      for (const entity of new Set(changes.flatMap(({ entities }) => entities))) {
-        const shape = this.#book.shapeOf(this.#book.metaOf(entity))
-        const original = uow.getOriginalEntityData(entity) as RawRow | undefined
-        if (original === undefined) continue
-        const known = this.#book.known(shape, original)
-        const key = keyOfKnown(shape, known)
-        waiting = both(waiting, this.#stage(context, shape, { action: 'update', key, before: known, after: known }))
-      }
-      return both(waiting, this.#stageCoarse(context, [...new Set(changes.flatMap(({ coarse }) => coarse))]))
-    })
-  }
-
   #stage(
     context: TransactionContext | undefined,
     shape: EntityShape,
@@ -216,26 +155,4 @@ function withNulls(shape: EntityShape, known: Record<string, Json>): Known {
     if (comparable && nullable && optional !== true && known[name] === undefined) known[name] = null
   }
   return known
-}
-
-/**
- * The records whose relation a collection changes: of many-to-many both sides, since filters and permissions may look
- * through it from either; of one-to-many those which the collection writes itself.
- */
-function changeOf(collection: Collection<object>): CollectionChange[] {
-  const { property, owner } = collection
-  const target = property.targetMeta?.root.className ?? ''
-  const snapshot = collection.getSnapshot()
-  const items = collection.getItems(false)
-  const removed = (snapshot ?? []).filter((item) => !items.includes(item))
-  const added = snapshot === undefined ? items : items.filter((item) => !snapshot.includes(item))
-  // What an unloaded collection held before nobody knows, if it is replaced as a whole.
-  const unknown = snapshot === undefined && collection.isInitialized()
-  if (property.kind === ReferenceKind.ONE_TO_MANY) {
-    return unknown || snapshot === undefined
-      ? [{ entities: [...added], coarse: [target] }]
-      : [{ entities: [...added, ...removed], coarse: [] }]
-  }
-  if (added.length + removed.length === 0 && !unknown) return []
-  return [{ entities: [owner, ...added, ...removed], coarse: unknown ? [target] : [] }]
 }
