@@ -1,7 +1,7 @@
 import { nothing, type Filter, type Where } from './filter.ts'
 import { matchesFilter } from './match-filter.ts'
 import { parseWhere } from './parse-where.ts'
-import type { PermissionContext } from './permission.ts'
+import type { Permission, PermissionContext } from './permission.ts'
 import { type Limits, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type MaybePromise, type Report, withTimeout } from './runtime.ts'
@@ -27,7 +27,7 @@ export interface AccessControl {
 /** Asks with the time limit `limits.ruleTimeout`; what goes wrong in a rule is reported. */
 export function accessControl(limits: Limits, clock: Clock, report: Report): AccessControl {
   /** A rule that fails is no answer: the caller sees `unavailable`, and nothing is sent under it. */
-  async function ask<T>(model: ResourceModel, rule: string, answer: () => MaybePromise<T>): Promise<T> {
+  async function ask<T>(model: ResourceModel, rule: () => string, answer: () => MaybePromise<T>): Promise<T> {
     try {
       return await withTimeout(
         clock,
@@ -36,7 +36,7 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
         () => new Error(`the rule took longer than ${limits.ruleTimeout} ms`),
       )
     } catch (error) {
-      report(error, { during: `permission.${rule}`, resource: model.name })
+      report(error, { during: `permission.${rule()}`, resource: model.name })
       throw new RtapiError('unavailable', 'The permission could not be determined.', { cause: error })
     }
   }
@@ -51,28 +51,35 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
   }
 
   return {
-    async access(model, session, action) {
+    access(model, session, action) {
       const { permission } = model
       const context = contextOf(model, session, action)
-      if (!(await ask(model, 'allows', () => permission.allows(context)))) return null
-      const [where, visible] = await Promise.all([
-        ask(model, 'scope', async () => scopeFilter(model, await permission.scope(context))),
-        ask(model, 'fields', () => permission.fields(context)),
-      ])
-      const fields =
-        visible === true
-          ? model.exposed
-          : visible === false
-            ? []
-            : model.exposed.filter((field) => visible.includes(field))
-      return { scope: where, fields }
+      let rule: keyof Permission = 'allows'
+      // One time limit for all three: they are asked for every request.
+      return ask(
+        model,
+        () => rule,
+        async () => {
+          if (!(await permission.allows(context))) return null
+          rule = 'scope'
+          const scope = scopeFilter(model, await permission.scope(context))
+          rule = 'fields'
+          return { scope, fields: visibleFields(model, await permission.fields(context)) }
+        },
+      )
     },
-    async allowsRecord(model, session, action, row) {
-      const { permission } = model
-      const context = contextOf(model, session, action)
-      return ask(model, 'allowsRecord', () => permission.allowsRecord(context, row))
-    },
+    allowsRecord: (model, session, action, row) =>
+      ask(
+        model,
+        () => 'allowsRecord',
+        () => model.permission.allowsRecord(contextOf(model, session, action), row),
+      ),
   }
+}
+
+function visibleFields(model: ResourceModel, visible: readonly string[] | boolean): readonly string[] {
+  if (visible === true) return model.exposed
+  return visible === false ? [] : model.exposed.filter((field) => visible.includes(field))
 }
 
 function scopeFilter(model: ResourceModel, where: Where | boolean): Filter {

@@ -1,12 +1,11 @@
 import type { Change, ChangeBatch, CoarseChange } from './change-source.ts'
-import type { LayerEntry, Position } from './channel-layer.ts'
-import { entityGroup, strayGroup } from './feed-spec.ts'
+import type { LayerEntry } from './channel-layer.ts'
 import type { GroupHub } from './group-hub.ts'
-import { type GroupNaming, groupName } from './groups.ts'
+import { type GroupNaming, entityGroup, groupName, strayGroup } from './groups.ts'
 import type { Limits } from './protocol.ts'
 import type { Dependency } from './resource.ts'
 import type { ResourceModel } from './resource-model.ts'
-import type { Report } from './runtime.ts'
+import type { MaybePromise, Report } from './runtime.ts'
 import type { StoreReader } from './store-reader.ts'
 import type { Json, Key } from './value.ts'
 
@@ -14,6 +13,8 @@ type ChangedKey = { readonly key: Key; readonly action: Change['action'] }
 
 /** What hangs on one entity. */
 interface EntityRoutes {
+  readonly entityGroup: string
+  readonly strayGroup: string
   readonly namings: GroupNaming[]
   keyFields: readonly string[]
   readonly readers: StoreReader[]
@@ -33,6 +34,7 @@ export class ChangePublisher {
   readonly #hub: GroupHub
   readonly #limits: Limits
   readonly #report: Report
+  readonly #readers = new Set<StoreReader>()
   readonly #routes = new Map<string, EntityRoutes>()
   /** Batches on their way to this process's own feeds. */
   readonly #underway = new Set<Promise<void>>()
@@ -52,6 +54,7 @@ export class ChangePublisher {
       routes.keyFields = model.keyFields
       if (model.groups.fields.length > 0) routes.namings.push(model.groups)
       const reader = readerOf(model)
+      this.#readers.add(reader)
       if (!routes.readers.includes(reader)) routes.readers.push(reader)
       for (const dependency of model.options.dependsOn ?? []) {
         this.#routesOf(dependency.entity).dependents.push({ resource: model.name, dependency })
@@ -74,12 +77,20 @@ export class ChangePublisher {
   /** Settles when everything emitted until now has been handed to the members of this process's feeds. */
   async settled(): Promise<void> {
     await Promise.all(this.#underway)
+    await Promise.all([...this.#readers].map((reader) => reader.caughtUp()))
   }
 
   #routesOf(entity: string): EntityRoutes {
     const known = this.#routes.get(entity)
     if (known !== undefined) return known
-    const routes: EntityRoutes = { namings: [], keyFields: [], readers: [], dependents: [] }
+    const routes: EntityRoutes = {
+      entityGroup: entityGroup(entity),
+      strayGroup: strayGroup(entity),
+      namings: [],
+      keyFields: [],
+      readers: [],
+      dependents: [],
+    }
     this.#routes.set(entity, routes)
     return routes
   }
@@ -88,7 +99,7 @@ export class ChangePublisher {
     const routes = this.#routes.get(entity)
     for (const { resource, dependency } of routes?.dependents ?? []) {
       const users = concernedUsers(dependency, changes)
-      if (routes !== undefined) this.#track(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
+      if (routes !== undefined) this.#publish(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
     }
   }
 
@@ -97,31 +108,42 @@ export class ChangePublisher {
     if (routes === undefined || routes.readers.length === 0) return
     const exact = changes.filter((change) => change.type === 'change')
     if (exact.length < changes.length || exact.length > this.#limits.coarseKeys) {
-      this.#track(routes, entityGroup(entity), { type: 'coarse', tx, entity })
-      if (routes.namings.length > 0) this.#track(routes, strayGroup(entity), { type: 'coarse', tx, entity })
+      this.#publish(routes, routes.entityGroup, { type: 'coarse', tx, entity })
+      if (routes.namings.length > 0) this.#publish(routes, routes.strayGroup, { type: 'coarse', tx, entity })
       return
     }
     for (const [group, keys] of groupKeys(routes, entity, exact)) {
-      this.#track(routes, group, { type: 'changes', tx, entity, changes: keys })
+      this.#publish(routes, group, { type: 'changes', tx, entity, changes: keys })
     }
   }
 
-  #track(routes: EntityRoutes, group: string, entry: LayerEntry): void {
-    const delivered = this.#publish(routes, group, entry).finally(() => this.#underway.delete(delivered))
-    this.#underway.add(delivered)
-  }
-
-  async #publish(routes: EntityRoutes, group: string, entry: LayerEntry): Promise<void> {
-    let position: Position
+  #publish(routes: EntityRoutes, group: string, entry: LayerEntry): void {
     try {
-      position = await this.#hub.publish(group, entry)
+      const position = this.#hub.publish(group, entry)
+      if (position instanceof Promise)
+        this.#track(
+          position.then((at) => this.#hub.reached(group, at)),
+          routes,
+          entry,
+        )
+      else this.#track(this.#hub.reached(group, position), routes, entry)
     } catch (error) {
-      this.#report(error, { during: 'layer.publish' })
-      this.#applyLocally(routes, entry)
-      return
+      this.#failed(error, routes, entry)
     }
-    await this.#hub.reached(group, position)
-    await Promise.all(routes.readers.map((reader) => reader.caughtUp()))
+  }
+
+  /** A layer that answers at once has delivered already: there is nothing to wait for. */
+  #track(delivery: MaybePromise<void>, routes: EntityRoutes, entry: LayerEntry): void {
+    if (!(delivery instanceof Promise)) return
+    const done = delivery
+      .catch((error: unknown) => this.#failed(error, routes, entry))
+      .finally(() => this.#underway.delete(done))
+    this.#underway.add(done)
+  }
+
+  #failed(error: unknown, routes: EntityRoutes, entry: LayerEntry): void {
+    this.#report(error, { during: 'layer.publish' })
+    this.#applyLocally(routes, entry)
   }
 
   /** Without the layer this process still hears of its own changes; the others heal when continuity is checked. */
@@ -144,11 +166,8 @@ function byEntity(changes: ChangeBatch['changes']): Map<string, (Change | Coarse
 }
 
 /** The groups that must hear of these changes, each with the keys that concern it. */
-function groupKeys(
-  { namings, keyFields }: EntityRoutes,
-  entity: string,
-  changes: readonly Change[],
-): Map<string, ChangedKey[]> {
+function groupKeys(routes: EntityRoutes, entity: string, changes: readonly Change[]): Map<string, ChangedKey[]> {
+  const { namings, keyFields } = routes
   const groups = new Map<string, ChangedKey[]>()
   const add = (group: string, changed: ChangedKey): void => {
     const keys = groups.get(group)
@@ -157,7 +176,7 @@ function groupKeys(
   }
   for (const change of changes) {
     const changed = { key: change.key, action: change.action }
-    add(entityGroup(entity), changed)
+    add(routes.entityGroup, changed)
     if (namings.length === 0) continue
     const parts = typeof change.key === 'object' ? change.key : [change.key]
     const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
@@ -165,7 +184,7 @@ function groupKeys(
     for (const row of statesOf(change)) {
       for (const naming of namings) {
         if (naming.fields.some((field) => row[field] === undefined && keyed[field] === undefined))
-          names.add(strayGroup(entity))
+          names.add(routes.strayGroup)
         else for (const name of naming.ofRow({ ...keyed, ...row })) names.add(groupName(entity, ...name))
       }
     }

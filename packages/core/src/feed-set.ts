@@ -7,6 +7,12 @@ import type { KeyId } from './value.ts'
 
 let visits = 0
 
+function visitOnce(feed: Feed, visit: number, visitor: (feed: Feed) => void): void {
+  if (feed.visit === visit) return
+  feed.visit = visit
+  visitor(feed)
+}
+
 /** The feeds of one resource, indexed so that a change visits only those which it can concern. */
 export class FeedSet implements ShownIndex {
   readonly model: ResourceModel
@@ -26,19 +32,19 @@ export class FeedSet implements ShownIndex {
     return this.#feeds.values()
   }
 
-  find(id: string): Feed | undefined {
-    return this.#feeds.get(id)
+  find({ text }: FeedSpec): Feed | undefined {
+    return this.#feeds.get(text)
   }
 
   open(spec: FeedSpec): Feed {
     const feed = new Feed(spec, this)
-    this.#feeds.set(spec.id, feed)
+    this.#feeds.set(spec.text, feed)
     this.#byFilter.add(feed, allOf(spec.filter, spec.scope), this.model.types)
     return feed
   }
 
   close(feed: Feed): void {
-    this.#feeds.delete(feed.spec.id)
+    this.#feeds.delete(feed.spec.text)
     this.#byFilter.delete(feed)
     for (const id of feed.shown.keys()) this.delete(id, feed)
   }
@@ -60,14 +66,9 @@ export class FeedSet implements ShownIndex {
   /** Calls back once for each feed that shows the key or may want its row. */
   visit(id: KeyId, { view }: FreshRow, visitor: (feed: Feed) => void): void {
     const visit = ++visits
-    const once = (feed: Feed): void => {
-      if (feed.visit === visit) return
-      feed.visit = visit
-      visitor(feed)
-    }
     const showing = this.#byKey.get(id)
-    if (showing instanceof Set) for (const feed of showing) once(feed)
-    else if (showing !== undefined) once(showing)
-    if (view !== undefined) this.#byFilter.visit(view.row, once)
+    if (showing instanceof Set) for (const feed of showing) visitOnce(feed, visit, visitor)
+    else if (showing !== undefined) visitOnce(showing, visit, visitor)
+    if (view !== undefined) this.#byFilter.visit(view.row, (feed) => visitOnce(feed, visit, visitor))
   }
 }

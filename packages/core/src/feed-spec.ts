@@ -35,7 +35,7 @@ export function checkQuery(
     if (!isSortable(model, field)) throw new RtapiError('bad_request', `'${field}' in order cannot be sorted`)
   }
   const where = parseWhere(query.where ?? {}, {
-    types: typesOf(model, access.fields),
+    types: access.fields === model.exposed ? model.exposedTypes : typesOf(model, access.fields),
     lookups: model.options.lookups ?? {},
     limits,
   })
@@ -110,6 +110,8 @@ function paramsFilter(model: ResourceModel, params: Readonly<Record<string, Json
 export interface FeedSpec extends CheckedQuery {
   /** 16 hexadecimal digits; part of every position of the feed. */
   readonly id: string
+  /** The whole of it as text, by which feeds are told apart within a process. */
+  readonly text: string
   readonly model: ResourceModel
   /** Rows in the window; `undefined`: all that match. */
   readonly limit: number | undefined
@@ -130,19 +132,26 @@ export function feedSpec(
   }
   // A client sorts by what it receives.
   const sortFields = checked.order.map(([field]) => field).filter((field) => access.fields.includes(field))
-  const fields = access.fields.filter((field) => checked.fields.includes(field) || sortFields.includes(field))
+  const chosen = access.fields.filter((field) => checked.fields.includes(field) || sortFields.includes(field))
+  // The same array for the same fields, where that is all of them: projections are shared by it.
+  const fields = chosen.length === access.fields.length ? access.fields : chosen
   const { filter, scope, readable, order } = checked
   const text = JSON.stringify([
     model.name,
     canonicalText(filter),
     canonicalText(scope),
-    canonicalText(readable),
+    readable === scope ? null : canonicalText(readable),
     order,
     query.limit ?? null,
     fields,
   ])
+  let id: string | undefined
   return {
-    id: sha256Hex(text).slice(0, 16),
+    text,
+    // Worked out for feeds and resumed subscriptions alone: most subscriptions join a feed that is there.
+    get id() {
+      return (id ??= sha256Hex(text).slice(0, 16))
+    },
     model,
     filter,
     scope,
@@ -154,19 +163,8 @@ export function feedSpec(
   }
 }
 
-/** The group that hears of every change to an entity. */
-export function entityGroup(entity: string): string {
-  return groupName(entity)
-}
-
-/** The group of changes whose narrower groups cannot be told; everybody who is not in the entity's group listens. */
-export function strayGroup(entity: string): string {
-  return groupName(entity, '*', '*')
-}
-
 function feedGroups(model: ResourceModel, filter: Filter): readonly string[] {
-  const { entity } = model.store
   const narrow = model.groups.ofFilter(pinnedTerms(filter))
-  if (narrow === undefined) return [entityGroup(entity)]
-  return [...new Set([...narrow.map((parts) => groupName(entity, ...parts)), strayGroup(entity)])]
+  if (narrow === undefined) return [model.entityGroup]
+  return [...new Set([...narrow.map((parts) => groupName(model.store.entity, ...parts)), model.strayGroup])]
 }

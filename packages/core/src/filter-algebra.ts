@@ -10,12 +10,12 @@ import { foldCase } from './value-form.ts'
 
 /** Rows that match all of the filters; of none: every row. */
 export function allOf(...filters: readonly Filter[]): Filter {
-  return join('and', filters.map(normalise)).filter
+  return remembered(join('and', filters.map(normalise)))
 }
 
 /** Rows that match at least one of the filters; of none: no row. */
 export function anyOf(...filters: readonly Filter[]): Filter {
-  return join('or', filters.map(normalise)).filter
+  return remembered(join('or', filters.map(normalise)))
 }
 
 /** Rows that do not match the filter: exactly the others, null or not. */
@@ -165,7 +165,12 @@ interface Normal {
   readonly parts?: readonly Normal[]
 }
 
+/** What is in normal form already: results of `allOf` and `anyOf`, which are joined again with others. */
+const normals = new WeakMap<Filter, Normal>()
+
 function normalise(filter: Filter): Normal {
+  const known = normals.get(filter)
+  if (known !== undefined) return known
   switch (filter.type) {
     case 'const':
       return filter.value ? { filter: everything, text: 'true' } : { filter: nothing, text: 'false' }
@@ -175,6 +180,11 @@ function normalise(filter: Filter): Normal {
     default:
       return normaliseComparison(filter)
   }
+}
+
+function remembered(normal: Normal): Filter {
+  if (normal.filter.type !== 'const') normals.set(normal.filter, normal)
+  return normal.filter
 }
 
 function join(type: 'and' | 'or', parts: readonly Normal[]): Normal {

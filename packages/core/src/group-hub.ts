@@ -1,6 +1,6 @@
 import type { ChannelLayer, LayerEntry, LogEntry, Position } from './channel-layer.ts'
 import type { Limits } from './protocol.ts'
-import { type Clock, type Report, withTimeout } from './runtime.ts'
+import { type Clock, type MaybePromise, type Report, withTimeout } from './runtime.ts'
 
 /** Hears the entries of groups it has joined. */
 export interface GroupListener {
@@ -117,9 +117,10 @@ export class GroupHub {
     }).catch((error: unknown) => this.#report(error, { during: 'layer.leave' }))
   }
 
-  /** Publishes; rejects if the layer does not take the entry in time. */
-  publish(name: string, entry: LayerEntry): Promise<Position> {
-    return this.#call(() => this.#layer.publish(name, entry))
+  /** Publishes; throws or rejects if the layer does not take the entry in time. */
+  publish(name: string, entry: LayerEntry): MaybePromise<Position> {
+    const position = this.#layer.publish(name, entry)
+    return position instanceof Promise ? this.#call(() => position) : position
   }
 
   /** The entries after a position, or `gone`. */
@@ -128,10 +129,9 @@ export class GroupHub {
   }
 
   /** Settles when this process has received the entry at `position`, or is not in the group. */
-  reached(name: string, position: Position): Promise<void> {
+  reached(name: string, position: Position): MaybePromise<void> {
     const group = this.#groups.get(name)
-    if (group === undefined || group.position.epoch !== position.epoch || group.position.seq >= position.seq)
-      return Promise.resolve()
+    if (group === undefined || group.position.epoch !== position.epoch || group.position.seq >= position.seq) return
     return new Promise((done) => group.waiters.push({ seq: position.seq, done }))
   }
 

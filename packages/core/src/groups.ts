@@ -66,6 +66,16 @@ function groupPart(value: Json): string | number {
   return 'value' in decimal ? String(decimal.value) : value
 }
 
+/** The group that hears of every change to an entity. */
+export function entityGroup(entity: string): string {
+  return groupName(entity)
+}
+
+/** The group of changes whose narrower groups cannot be told; everybody who is not in the entity's group listens. */
+export function strayGroup(entity: string): string {
+  return groupName(entity, '*', '*')
+}
+
 const PLAIN = /^[A-Za-z0-9_-]+$/
 
 /**

@@ -125,7 +125,7 @@ class Bus {
   publish(name: string, entry: LayerEntry): Position {
     this.#sweep()
     const group = this.groups.get(name)
-    if (group === undefined) return { epoch: randomEpoch(), seq: 1 }
+    if (group === undefined) return UNLOGGED
     const log: LogEntry = { seq: ++group.seq, entry }
     this.#append(group, { at: this.#clock.monotonic(), log })
     const position = { epoch: group.epoch, seq: log.seq }
@@ -259,6 +259,9 @@ class MemoryLayer implements ChannelLayer {
     return undefined
   }
 }
+
+/** Where an entry stands that nobody will ever ask for: in a log of its own, that no group will have. */
+const UNLOGGED: Position = { epoch: 'unlogged', seq: 1 }
 
 const GROUP = /^[\x20-\x7e]{1,64}$/
 

@@ -10,7 +10,7 @@ import { parseWhere } from './parse-where.ts'
 import { type Limits, type ReplySuccess, type RequestMessage, RtapiError, printable } from './protocol.ts'
 import { ownAction, unfit } from './requested-action.ts'
 import type { ActionContext, OwnAction } from './resource.ts'
-import { type ResourceModel, isSortable, totalOrder, versionOf, wireRow } from './resource-model.ts'
+import { type ResourceModel, isSortable, versionOf, wireRow } from './resource-model.ts'
 import { type Clock, type MaybePromise, withTimeout } from './runtime.ts'
 import type { Session } from './session.ts'
 import type { WriteResult } from './store.ts'
@@ -117,9 +117,7 @@ export class Requests {
       access,
       this.#around.limits,
     )
-    const [row] = await this.#store(
-      model.store.find({ where: allOf(filter, scope), order: totalOrder(model, []), limit: 1 }),
-    )
+    const [row] = await this.#store(model.store.find({ where: allOf(filter, scope), order: model.keyOrder, limit: 1 }))
     if (row === undefined) throw notFound()
     return wireRow(model, row, fields)
   }
@@ -209,7 +207,7 @@ export class Requests {
   }
 
   async #find(model: ResourceModel, where: Filter): Promise<Row> {
-    const [row] = await this.#store(model.store.find({ where, order: totalOrder(model, []), limit: 1 }))
+    const [row] = await this.#store(model.store.find({ where, order: model.keyOrder, limit: 1 }))
     if (row === undefined) throw notFound()
     return row
   }

@@ -1,5 +1,5 @@
 import type { FieldTypes } from './filter.ts'
-import { type GroupNaming, wholeResource } from './groups.ts'
+import { type GroupNaming, entityGroup, strayGroup, wholeResource } from './groups.ts'
 import { checkLookups } from './parse-where.ts'
 import type { Permission, StandardAction } from './permission.ts'
 import { every } from './permissions.ts'
@@ -28,10 +28,15 @@ export interface ResourceModel {
   readonly types: FieldTypes
   /** The fields clients may ever see. */
   readonly exposed: readonly string[]
+  readonly exposedTypes: FieldTypes
+  /** By key, ascending: the order of a query that names none. */
+  readonly keyOrder: readonly OrderTerm[]
   readonly actions: ReadonlySet<StandardAction>
   /** All of the resource's permissions as one. */
   readonly permission: Required<Permission>
   readonly groups: GroupNaming
+  readonly entityGroup: string
+  readonly strayGroup: string
 }
 
 const reads: readonly StandardAction[] = ['list', 'get', 'describe', 'subscribe']
@@ -67,9 +72,13 @@ export function resolveResource(resource: Resource): ResourceModel {
     keyFields: description.key,
     types,
     exposed,
+    exposedTypes: Object.fromEntries(exposed.map((field) => [field, typeOf(description, field)])),
+    keyOrder: description.key.map((field) => [field, 'asc', typeOf(description, field)]),
     actions: new Set(offeredActions(options)),
     permission: every(...options.permissions),
     groups: options.groups ?? wholeResource(),
+    entityGroup: entityGroup(options.store.entity),
+    strayGroup: strayGroup(options.store.entity),
   }
 }
 
@@ -99,6 +108,7 @@ export function totalOrder(
   model: ResourceModel,
   order: readonly (readonly [string, 'asc' | 'desc'])[],
 ): readonly OrderTerm[] {
+  if (order.length === 0) return model.keyOrder
   const named = new Set(order.map(([field]) => field))
   const rest = model.keyFields.filter((field) => !named.has(field)).map((field) => [field, 'asc'] as const)
   return [...order, ...rest].map(([field, direction]) => [field, direction, typeOf(model.description, field)])

@@ -93,7 +93,7 @@ export class StoreReader implements GroupListener {
   /** Waits for a snapshot of the feed of this spec; the query begins after this call. */
   subscribe(spec: FeedSpec, waiter: FeedWaiter): Feed {
     const set = this.#setOf(spec)
-    let feed = set.find(spec.id)
+    let feed = set.find(spec)
     if (feed === undefined) {
       feed = set.open(spec)
       this.#groups.join(feed)
@@ -119,7 +119,7 @@ export class StoreReader implements GroupListener {
     this.#requeried(feed)
     this.#cancelRetry(feed)
     const set = this.#setOf(feed.spec)
-    if (set.find(feed.spec.id) !== feed) return
+    if (set.find(feed.spec) !== feed) return
     set.close(feed)
     this.#groups.leave(feed)
   }

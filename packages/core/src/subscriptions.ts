@@ -11,6 +11,7 @@ import type { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
 import { type ResumePoint, keptKeys, resumePoint, snapshotMessages } from './snapshot.ts'
 import type { StoreReader } from './store-reader.ts'
+import { type Subscription, newSubscription } from './subscription.ts'
 
 /** What the subscriptions of a connection need around them. */
 export interface SubscriptionSurroundings {
@@ -19,22 +20,6 @@ export interface SubscriptionSurroundings {
   readonly report: Report
   readonly requests: Requests
   readerOf(model: ResourceModel): StoreReader
-}
-
-/** One client's standing request. */
-interface Subscription {
-  readonly id: string
-  readonly message: SubscribeMessage
-  /** Set once the resource is known. */
-  model: ResourceModel | undefined
-  /** While it waits for a snapshot. */
-  waiting: { readonly feed: Feed; readonly waiter: FeedWaiter } | undefined
-  /** While it is live. */
-  link: FeedLink | undefined
-  /** Only the first snapshot can continue where the client left off. */
-  resumes: boolean
-  /** Counts its beginnings: an answer to an earlier one is void. */
-  turn: number
 }
 
 /**
@@ -78,15 +63,7 @@ export class Subscriptions implements LinkOwner {
       this.queue.send({ type: 'end', id, error: error.toWire() })
       return
     }
-    const subscription: Subscription = {
-      id,
-      message,
-      model: undefined,
-      waiting: undefined,
-      link: undefined,
-      resumes: message.since !== undefined,
-      turn: 0,
-    }
+    const subscription = newSubscription(message)
     this.#subscriptions.set(id, subscription)
     void this.#begin(subscription)
   }
@@ -103,6 +80,7 @@ export class Subscriptions implements LinkOwner {
     this.#session = session
     if (model === undefined) this.#asked.clear()
     else this.#asked.delete(model)
+    this.#hold(model)
     if (this.#paused) return
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.link !== undefined || (model !== undefined && subscription.model !== model)) continue
@@ -111,18 +89,29 @@ export class Subscriptions implements LinkOwner {
     }
     for (const link of this.#links) {
       if (model !== undefined && link.feed.spec.model !== model) continue
-      link.hold()
       const refreshing = this.#refreshLink(link).finally(() => this.#refreshing.delete(refreshing))
       this.#refreshing.add(refreshing)
     }
   }
 
-  /** Stops all delivery until `refresh`: the session has expired. */
+  /** Stops all delivery until `resume`: the session is in question, or has expired. */
   pause(): void {
     this.#paused = true
-    for (const link of this.#links) link.hold()
+    this.#hold(undefined)
     for (const subscription of this.#subscriptions.values())
       if (subscription.link === undefined) this.#cancelWaiting(subscription)
+  }
+
+  /** Holds back what was made under permissions that may have changed; a snapshot under way is made anew. */
+  #hold(model: ResourceModel | undefined): void {
+    for (const link of this.#links) {
+      if (model !== undefined && link.feed.spec.model !== model) continue
+      for (const id of link.subscriptions) {
+        const subscription = this.#subscriptions.get(id)
+        if (subscription !== undefined && this.queue.hasSnapshot(id)) this.#startOver(subscription, 'policy')
+      }
+      if (link.subscriptions.size > 0) link.hold()
+    }
   }
 
   /** Ends the pause; the permissions are asked anew. */
@@ -136,16 +125,21 @@ export class Subscriptions implements LinkOwner {
     await Promise.all(this.#refreshing)
   }
 
-  /** Everything that was waiting to be sent is given up: each view starts over when there is room. */
+  /** What was waiting to be sent is given up: the views concerned start over when there is room. */
   overflow(): void {
-    this.queue.giveUp()
-    for (const link of this.#links) this.#dropLink(link)
-    for (const subscription of this.#subscriptions.values()) this.#cancelWaiting(subscription)
+    const { members, ids } = this.queue.giveUp()
+    for (const subscription of this.#subscriptions.values()) {
+      const { link, id } = subscription
+      if (!ids.has(id) && (link === undefined || !members.has(link))) continue
+      this.#unlink(subscription)
+      subscription.givenUp = true
+    }
   }
 
   /** After an overflow, now that there is room. */
   recover(): void {
-    for (const subscription of this.#subscriptions.values()) this.#startOver(subscription, 'overflow')
+    for (const subscription of this.#subscriptions.values())
+      if (subscription.givenUp) this.#startOver(subscription, 'overflow')
   }
 
   close(): void {
@@ -166,6 +160,8 @@ export class Subscriptions implements LinkOwner {
 
   async #begin(subscription: Subscription): Promise<void> {
     const turn = ++subscription.turn
+    // It begins when the pause ends, or when there is room again.
+    if (this.#paused || subscription.givenUp) return
     const isCurrent = (): boolean =>
       !this.#closed && subscription.turn === turn && this.#subscriptions.get(subscription.id) === subscription
     try {
@@ -200,10 +196,17 @@ export class Subscriptions implements LinkOwner {
 
   #wait(subscription: Subscription, spec: FeedSpec, isCurrent: () => boolean): void {
     let resume: ResumePoint | undefined
-    const { hub } = this.#around
+    const { hub, report } = this.#around
     const waiter: FeedWaiter = {
       prepare: async (groups: readonly Group[]) => {
-        if (subscription.resumes) resume = await resumePoint(hub, spec, groups, subscription.message)
+        if (!subscription.resumes) return
+        try {
+          resume = await resumePoint(hub, spec, groups, subscription.message)
+        } catch (error) {
+          // The log cannot be read now: the client gets all of the view instead.
+          resume = undefined
+          report(error, { during: 'layer.history' })
+        }
       },
       attach: (snapshot) => {
         if (!isCurrent()) return
@@ -276,11 +279,13 @@ export class Subscriptions implements LinkOwner {
       }
       if (!isCurrent()) return
     }
+    // Some may have ended meanwhile.
+    for (const subscription of specs.keys()) if (subscription.link !== link) specs.delete(subscription)
     const [spec] = specs.values()
     if (spec === undefined) return
     // Subscriptions that asked for the same in other words may part now.
-    for (const [subscription, other] of specs) if (other.id !== spec.id) this.#startOver(subscription, 'policy')
-    if (spec.id === link.feed.spec.id) link.release()
+    for (const [subscription, other] of specs) if (other.text !== spec.text) this.#startOver(subscription, 'policy')
+    if (spec.text === link.feed.spec.text) link.release()
     else await this.#move(link, spec, isCurrent)
   }
 
@@ -318,6 +323,7 @@ export class Subscriptions implements LinkOwner {
     this.#cancelWaiting(subscription)
     if (this.#closed) return
     subscription.resumes = false
+    subscription.givenUp = false
     this.queue.send({ type: 'reset', id: subscription.id, reason })
     void this.#begin(subscription)
   }

@@ -142,12 +142,12 @@ test('a log holds at most so many keys, whatever the entries', () => {
   expect(layer.history('rt:a', { epoch, seq: 6 })).toHaveLength(1)
 })
 
-test('a group that nobody has joined is not kept, and each publish to it is of another epoch', () => {
+test('a group that nobody has joined is not kept, and no group will have the epoch that a publish to it answers', () => {
   const { layer, bus } = setUp()
   const positions = [layer.publish('rt:a', entry('t1')), layer.publish('rt:a', entry('t2'))] as Position[]
   expect(bus.groups).toBe(0)
   const joined = layer.join('rt:a') as Position
-  expect(new Set([...positions.map(({ epoch }) => epoch), joined.epoch]).size).toBe(3)
+  expect(positions.map(({ epoch }) => epoch)).not.toContain(joined.epoch)
   expect(layer.history('rt:a', positions[0] ?? joined)).toBe('gone')
 })
 
