@@ -1,55 +1,48 @@
+import { Allowance } from './allowance.ts'
+import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
+import { ConnectionSession, type SessionHolder, type SessionSurroundings } from './connection-session.ts'
 import {
   type AuthMessage,
   type BrokenMessage,
   type ClientMessage,
   type CloseCode,
   type HelloMessage,
-  type Limits,
   PROTOCOL_VERSION,
+  type ReplyMessage,
   type RequestMessage,
   RtapiError,
   closeCodes,
   comesBack,
   parseClientFrame,
 } from './protocol.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { isWrite } from './requested-action.ts'
-import type { Outcome } from './requests.ts'
-import { type Clock, type Report, withTimeout } from './runtime.ts'
+import { withTimeout } from './runtime.ts'
 import { SendQueue } from './send-queue.ts'
-import { type Authenticate, type Handshake, type Session, anonymous } from './session.ts'
+import type { Handshake, Session } from './session.ts'
 import { type SubscriptionSurroundings, Subscriptions } from './subscriptions.ts'
-import { TokenBucket } from './token-bucket.ts'
 import type { SocketEvents, TransportSocket } from './transport-socket.ts'
 import type { ResourceModel } from './resource-model.ts'
 
 /** What connections need around them; one object for all. */
-export interface ConnectionSurroundings extends SubscriptionSurroundings {
-  readonly ready: Promise<void>
-  readonly limits: Limits
-  readonly clock: Clock
-  readonly report: Report
-  readonly authenticate: Authenticate
+export interface ConnectionSurroundings extends SubscriptionSurroundings, SessionSurroundings {
   /** Settles when every change emitted until now has been handed to the feeds' members. */
   changesSettled(): Promise<void>
   closed(connection: Connection): void
 }
 
-const BAD_MESSAGE_WINDOW = 10_000
-
 /**
- * One client: `new` until its `hello`, `opening` while it is authenticated, `open`, `expired` between the end of its
- * session and new credentials, `closed`.
+ * One client: `new` until its `hello`, `opening` while it is authenticated, `open`, `closed`.
  */
-export class Connection implements SocketEvents {
+export class Connection implements SocketEvents, SessionHolder {
   readonly #socket: TransportSocket
   readonly #codec: Codec
   readonly #around: ConnectionSurroundings
   readonly #queue: SendQueue
-  readonly #bucket: TokenBucket
-  #handshake: Handshake
-  #session: Session = anonymous
-  #state: 'new' | 'opening' | 'open' | 'expired' | 'closed' = 'new'
+  readonly #allowance: Allowance
+  readonly #session: ConnectionSession
+  #state: 'new' | 'opening' | 'open' | 'closed' = 'new'
   #subscriptions: Subscriptions | undefined
   /** Messages that came with `hello`, before the session was known. */
   #early: ClientMessage[] = []
@@ -57,29 +50,38 @@ export class Connection implements SocketEvents {
   readonly #requests = new Set<string>()
   /** Writes run one after the other. */
   #writes: Promise<void> = Promise.resolve()
+  readonly #heartbeat: Heartbeat
   /** Monotonic times. */
   readonly #openedAt: number
-  #heardAt: number
-  #pingedAt = 0
   #overflowedAt = 0
-  #warned = false
-  /** Milliseconds the session had before it when it began: a short one is warned half-way, not at once. */
-  #lifetime = 0
-  #bad: number[] = []
 
   constructor(socket: TransportSocket, handshake: Handshake, codec: Codec, around: ConnectionSurroundings) {
+    const { clock, limits } = around
     this.#socket = socket
-    this.#handshake = handshake
     this.#codec = codec
     this.#around = around
-    this.#openedAt = around.clock.monotonic()
-    this.#heardAt = this.#openedAt
-    this.#queue = new SendQueue(socket, codec, around.limits)
-    this.#bucket = new TokenBucket(around.limits.rate, around.limits.burst, this.#openedAt)
+    this.#openedAt = clock.monotonic()
+    this.#heartbeat = new Heartbeat(limits, this.#openedAt)
+    this.#queue = new SendQueue(socket, codec, limits)
+    this.#allowance = new Allowance(limits, this.#openedAt)
+    this.#session = new ConnectionSession(this, handshake, around)
+  }
+
+  get id(): string {
+    return this.#socket.id
   }
 
   get session(): Session {
-    return this.#session
+    return this.#session.current
+  }
+
+  /** Who this is has not been found out yet. */
+  get isOpening(): boolean {
+    return this.#state === 'opening'
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
   }
 
   get subscriptionCount(): number {
@@ -90,12 +92,14 @@ export class Connection implements SocketEvents {
 
   receive(data: string | Uint8Array): void {
     if (this.#state === 'closed') return
-    this.#heardAt = this.#around.clock.monotonic()
-    this.#pingedAt = 0
-    if (data.length > this.#around.limits.frame) return this.goodbye(closeCodes.tooBig, 'frame too big')
+    this.#heartbeat.heard(this.#around.clock.monotonic())
+    const { frame } = this.#around.limits
+    // No character takes more than three bytes, so that most frames need not be measured.
+    if (data.length > frame || (data.length * 3 > frame && byteLength(data) > frame))
+      return this.goodbye(closeCodes.tooBig, 'frame too big')
     let messages: readonly (ClientMessage | BrokenMessage)[]
     try {
-      messages = parseClientFrame(this.#decode(data), this.#around.limits)
+      messages = parseClientFrame(this.#codec.decode(data), this.#around.limits)
     } catch (error) {
       return this.#refuse(
         undefined,
@@ -103,7 +107,7 @@ export class Connection implements SocketEvents {
       )
     }
     for (const message of messages) {
-      if (this.#isClosed()) return
+      if (this.isClosed) return
       if (message.type === 'broken') this.#broken(message)
       else this.#handle(message)
     }
@@ -111,7 +115,7 @@ export class Connection implements SocketEvents {
 
   drained(): void {
     if (this.#state === 'closed') return
-    this.#queue.pump(this.#around.clock.monotonic())
+    this.#queue.pump()
     if (this.#overflowedAt === 0 || !this.#queue.isEmpty || this.#socket.bufferedAmount > this.#around.limits.sendSoft)
       return
     this.#overflowedAt = 0
@@ -131,15 +135,16 @@ export class Connection implements SocketEvents {
 
   /** Called again and again for all connections by one timer: whatever this connection waits for by time. */
   sweep(now: number): void {
-    const { limits, clock } = this.#around
     if (this.#state === 'new' || this.#state === 'opening') {
-      if (now - this.#openedAt >= limits.helloTimeout) this.goodbye(closeCodes.helloTimeout, 'no hello in time')
+      if (now - this.#openedAt >= this.#around.limits.helloTimeout)
+        this.goodbye(closeCodes.helloTimeout, 'no hello in time')
       return
     }
-    this.#sweepHeartbeat(now)
+    const next = this.#heartbeat.look(now)
+    if (next === 'ask') this.#queue.send({ type: 'ping' })
+    else if (next === 'give up') this.goodbye(closeCodes.heartbeat, 'no sign of life')
     this.#sweepQueue(now)
-    if (this.#session.expiresAt !== undefined && !this.#isClosed())
-      this.#sweepExpiry(this.#session.expiresAt - clock.now(), this.#session.expiresAt)
+    this.#session.sweep()
   }
 
   /** Says why, then closes. */
@@ -158,21 +163,29 @@ export class Connection implements SocketEvents {
 
   /** What this session may see of a resource may have changed. */
   refreshResource(model: ResourceModel): void {
-    if (this.#state === 'open') this.#subscriptions?.refresh(this.#session, model)
+    this.#subscriptions?.refresh(this.session, model)
   }
 
   /** Who this session is, and what it may see, may have changed: asks for everything anew. */
   refreshSession(): void {
-    if (this.#state !== 'open' && this.#state !== 'expired') return
+    if (this.#state === 'opening' || this.#state === 'open') void this.#session.ask()
+  }
+
+  // ── From the session ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  pause(): void {
     this.#subscriptions?.pause()
-    void this.#renew(this.#handshake)
+  }
+
+  resume(session: Session): void {
+    this.#subscriptions?.resume(session)
+  }
+
+  warn(expiresAt: number): void {
+    this.#queue.send({ type: 'expiring', expiresAt })
   }
 
   // ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #decode(data: string | Uint8Array): unknown {
-    return this.#codec.decode(data)
-  }
 
   #handle(message: ClientMessage): void {
     switch (message.type) {
@@ -180,6 +193,7 @@ export class Connection implements SocketEvents {
         if (this.#afford(1) === 0) this.#queue.send({ type: 'pong' })
         return
       case 'pong':
+        this.#afford(1)
         return
       case 'hello':
         if (this.#state !== 'new')
@@ -202,14 +216,16 @@ export class Connection implements SocketEvents {
         return this.#request(message)
       case 'subscribe': {
         const { id } = message
-        const refusal = this.#isTaken(id) ? taken(id) : this.#refusal(5)
-        if (refusal === undefined) return this.#ensureSubscriptions().open(message)
-        // `end` would end the subscription that has this id.
-        if (refusal.code === 'conflict') this.#queue.send({ type: 'reply', id, ok: false, error: refusal.toWire() })
+        if (this.#isTaken(id)) return this.#refuseTaken(id)
+        const refusal = this.#refusal(5)
+        if (refusal === undefined) this.#ensureSubscriptions().open(message)
         else this.#queue.send({ type: 'end', id, error: refusal.toWire(), again: true })
         return
       }
       case 'unsubscribe':
+        // It is always done, since what it ends costs more than it does.
+        this.#afford(1)
+        if (this.isClosed) return
         if (this.#subscriptions === undefined) this.#queue.send({ type: 'end', id: message.id })
         else this.#subscriptions.unsubscribe(message.id)
         return
@@ -223,11 +239,11 @@ export class Connection implements SocketEvents {
   #request(message: RequestMessage): void {
     const { id } = message
     const { limits } = this.#around
+    if (this.#isTaken(id)) return this.#refuseTaken(id)
     const write = isWrite(message)
-    let refusal = this.#isTaken(id) ? taken(id) : this.#refusal(write ? 2 : 1)
-    if (this.#requests.size >= limits.requestsInFlight) {
-      refusal = new RtapiError('limit_exceeded', `at most ${limits.requestsInFlight} requests may be in flight`)
-    }
+    let refusal = this.#refusal(write ? 2 : 1)
+    if (this.#requests.size >= limits.requestsInFlight)
+      refusal ??= new RtapiError('limit_exceeded', `at most ${limits.requestsInFlight} requests may be in flight`)
     if (refusal !== undefined) {
       this.#queue.send({ type: 'reply', id, ok: false, error: refusal.toWire() })
       return
@@ -240,22 +256,27 @@ export class Connection implements SocketEvents {
 
   async #answer(message: RequestMessage, write: boolean): Promise<void> {
     const { id } = message
-    if (this.#isClosed()) return
+    await this.#session.settled()
+    if (this.isClosed) return
     try {
-      const outcome = await this.#around.requests.run(this.#session, message)
+      if (this.#session.isOver) throw expired()
+      const outcome = await this.#around.requests.run(this.session, message)
       const pending = write && !(await this.#ownViewsHaveIt())
-      this.#reply(id, { ...outcome, ...(pending ? { pending } : {}) })
+      this.#reply(id, { type: 'reply', id, ok: true, ...outcome, ...(pending ? { pending } : {}) })
     } catch (error) {
       if (!(error instanceof RtapiError))
-        this.#around.report(error, { during: 'request', resource: message.resource, connection: this.#socket.id })
+        this.#around.report(error, { during: 'request', resource: message.resource, connection: this.id })
       const told =
         error instanceof RtapiError ? error : new RtapiError('internal', 'The server failed.', { cause: error })
-      if (this.#requests.delete(id)) this.#queue.send({ type: 'reply', id, ok: false, error: told.toWire() })
+      this.#reply(id, { type: 'reply', id, ok: false, error: told.toWire() })
     }
   }
 
-  #reply(id: string, outcome: Outcome): void {
-    if (this.#requests.delete(id) && !this.#isClosed()) this.#queue.send({ type: 'reply', id, ok: true, ...outcome })
+  /** Throws if the reply holds what cannot travel; the request is then still open. */
+  #reply(id: string, reply: ReplyMessage): void {
+    if (this.isClosed) return
+    this.#queue.send(reply)
+    this.#requests.delete(id)
   }
 
   /** Waits until what was just written has gone out to this connection's views; `false` if that takes too long. */
@@ -276,8 +297,15 @@ export class Connection implements SocketEvents {
     return this.#requests.has(id) || this.#subscriptions?.has(id) === true
   }
 
+  /** One id has one reply: where it is still to come, the refusal of the second request names the id in words alone. */
+  #refuseTaken(id: string): void {
+    this.#afford(1)
+    const error = new RtapiError('conflict', `the id '${id}' is in use`).toWire()
+    this.#queue.send({ type: 'reply', ...(this.#requests.has(id) ? {} : { id }), ok: false, error })
+  }
+
   #ensureSubscriptions(): Subscriptions {
-    this.#subscriptions ??= new Subscriptions(this.#queue, this.#session, this.#around)
+    this.#subscriptions ??= new Subscriptions(this.#queue, this.session, this.#around)
     return this.#subscriptions
   }
 
@@ -286,10 +314,10 @@ export class Connection implements SocketEvents {
   async #hello(message: HelloMessage): Promise<void> {
     if (!message.versions.includes(PROTOCOL_VERSION))
       return this.goodbye(closeCodes.version, `expected version ${PROTOCOL_VERSION}`)
-    if (message.token !== undefined) this.#handshake = { ...this.#handshake, token: message.token }
-    const session = await this.#authenticated(this.#handshake)
-    if (session === undefined || this.#state !== 'opening') return
-    this.#begin(session)
+    await this.#session.ask(message.token)
+    if (this.#state !== 'opening') return
+    this.#state = 'open'
+    const { session } = this
     const { limits } = this.#around
     this.#queue.send({
       type: 'welcome',
@@ -302,88 +330,38 @@ export class Connection implements SocketEvents {
     })
     const early = this.#early
     this.#early = []
-    for (const waiting of early) if (!this.#isClosed()) this.#dispatch(waiting)
-  }
-
-  #begin(session: Session): void {
-    this.#session = session
-    this.#state = 'open'
-    this.#warned = false
-    this.#lifetime = (session.expiresAt ?? 0) - this.#around.clock.now()
+    for (const waiting of early) if (!this.isClosed) this.#dispatch(waiting)
   }
 
   async #auth({ id, token }: AuthMessage): Promise<void> {
-    const refusal = this.#isTaken(id) ? taken(id) : this.#refusal(5, 'expired')
-    if (refusal !== undefined) {
-      this.#queue.send({ type: 'reply', id, ok: false, error: refusal.toWire() })
+    if (this.#isTaken(id)) return this.#refuseTaken(id)
+    const retryAfter = this.#afford(5)
+    if (retryAfter > 0) {
+      this.#queue.send({ type: 'reply', id, ok: false, error: tooMany(retryAfter).toWire() })
       return
     }
     this.#requests.add(id)
-    this.#subscriptions?.pause()
-    await this.#renew({ ...this.#handshake, token })
-    this.#reply(id, {})
-  }
-
-  /** Takes new credentials in place; another user, or none that is valid, ends the connection. */
-  async #renew(handshake: Handshake): Promise<void> {
-    const session = await this.#authenticated(handshake)
-    if (session === undefined || this.#isClosed()) return
-    if (session.user?.id !== this.#session.user?.id) return this.goodbye(closeCodes.sessionChanged, 'another user')
-    this.#handshake = handshake
-    this.#begin(session)
-    this.#subscriptions?.resume(session)
-  }
-
-  /** The session of a client; `undefined` if it was refused, and is closed by now. */
-  async #authenticated(handshake: Handshake): Promise<Session | undefined> {
-    const { authenticate, clock, limits, report, ready } = this.#around
-    try {
-      await ready
-      const work = (async (): Promise<Session | null> => authenticate(handshake))()
-      const session = await withTimeout(
-        clock,
-        limits.ruleTimeout,
-        work,
-        () => new Error('authentication took too long'),
-      )
-      if (session?.expiresAt !== undefined && session.expiresAt <= clock.now())
-        throw new RtapiError('unauthenticated', 'the credentials have expired')
-      return session ?? anonymous
-    } catch (error) {
-      if (error instanceof RtapiError && error.code === 'unauthenticated') {
-        this.goodbye(closeCodes.unauthenticated, 'not authenticated')
-      } else {
-        report(error, { during: 'authenticate', connection: this.#socket.id })
-        this.goodbye(closeCodes.internal, 'authentication failed')
-      }
-      return undefined
-    }
-  }
-
-  #sweepExpiry(left: number, expiresAt: number): void {
-    const { limits } = this.#around
-    if (left <= -limits.expiryGrace) return this.goodbye(closeCodes.sessionChanged, 'credentials expired')
-    if (left <= 0 && this.#state === 'open') {
-      this.#state = 'expired'
-      this.#subscriptions?.pause()
-    } else if (left <= Math.min(limits.expiryWarning, this.#lifetime / 2) && !this.#warned) {
-      this.#warned = true
-      this.#queue.send({ type: 'expiring', expiresAt })
-    }
+    await this.#session.ask(token)
+    this.#reply(id, { type: 'reply', id, ok: true })
   }
 
   // ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why a message cannot be served now, if so. */
-  #refusal(units: number, except?: 'expired'): RtapiError | undefined {
-    if (this.#state === 'expired' && except !== 'expired')
-      return new RtapiError('unauthenticated', 'the session has expired: send auth with new credentials')
+  #refusal(units: number): RtapiError | undefined {
+    if (this.#session.isOver) return expired()
     const retryAfter = this.#afford(units)
-    return retryAfter === 0 ? undefined : new RtapiError('rate_limited', 'too many requests', { retryAfter })
+    if (retryAfter > 0) return tooMany(retryAfter)
+    // Replies wait until they are read, and so no more are made than can wait.
+    return this.#queue.isCrowded ? tooMany(1_000) : undefined
   }
 
+  /** Milliseconds until there is room for so much more; 0: there is, and it has been taken. */
   #afford(units: number): number {
-    return this.#bucket.take(units, this.#around.clock.monotonic())
+    const retryAfter = this.#allowance.take(units, this.#around.clock.monotonic())
+    if (retryAfter !== 'abused') return retryAfter
+    this.goodbye(closeCodes.abuse, 'too many messages')
+    return Number.POSITIVE_INFINITY
   }
 
   #broken({ id, of, error }: BrokenMessage): void {
@@ -399,25 +377,13 @@ export class Connection implements SocketEvents {
   }
 
   #countBad(): void {
-    const now = this.#around.clock.monotonic()
-    this.#bad = this.#bad.filter((at) => now - at < BAD_MESSAGE_WINDOW)
-    this.#bad.push(now)
-    if (this.#bad.length >= this.#around.limits.badMessages) this.goodbye(closeCodes.badFrame, 'too many bad messages')
-  }
-
-  #sweepHeartbeat(now: number): void {
-    const { heartbeatInterval, heartbeatTimeout } = this.#around.limits
-    if (this.#pingedAt > 0) {
-      if (now - this.#pingedAt >= heartbeatTimeout) this.goodbye(closeCodes.heartbeat, 'no sign of life')
-    } else if (now - this.#heardAt >= heartbeatInterval) {
-      this.#pingedAt = now
-      this.#queue.send({ type: 'ping' })
-    }
+    if (this.#allowance.countBad(this.#around.clock.monotonic()))
+      this.goodbye(closeCodes.badFrame, 'too many bad messages')
   }
 
   /** A client that does not read: first its changes are given up, then it is. */
   #sweepQueue(now: number): void {
-    if (this.#isClosed()) return
+    if (this.isClosed) return
     this.drained()
     if (this.#overflowedAt > 0) {
       if (now - this.#overflowedAt > this.#around.limits.sendTimeout)
@@ -427,13 +393,12 @@ export class Connection implements SocketEvents {
       this.#subscriptions?.overflow()
     }
   }
-
-  // A method, so that the compiler does not take the state for unchanged after a call.
-  #isClosed(): boolean {
-    return this.#state === 'closed'
-  }
 }
 
-function taken(id: string): RtapiError {
-  return new RtapiError('conflict', `the id '${id}' is in use`)
+function expired(): RtapiError {
+  return new RtapiError('unauthenticated', 'the session has expired: send auth with new credentials')
+}
+
+function tooMany(retryAfter: number): RtapiError {
+  return new RtapiError('rate_limited', 'too many requests', { retryAfter })
 }

@@ -8,7 +8,7 @@ import { Gate } from './gate.ts'
 import { type GroupListener, GroupHub } from './group-hub.ts'
 import { groupName } from './groups.ts'
 import { memoryLayer } from './memory-layer.ts'
-import { type Limits, closeCodes, defaultLimits } from './protocol.ts'
+import { type Limits, closeCodes, defaultLimits, printable } from './protocol.ts'
 import { Requests } from './requests.ts'
 import type { Resource } from './resource.ts'
 import { type ResourceModel, resolveResource } from './resource-model.ts'
@@ -65,6 +65,8 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   function obey(entry: LayerEntry): void {
     if (entry.type === 'session') {
       for (const connection of connections) {
+        // Of whom nobody knows yet who it is, the question is asked again: its answer may be older than the command.
+        if (connection.isOpening) connection.refreshSession()
         if (!concerns(entry, connection)) continue
         if (entry.command === 'end') connection.goodbye(closeCodes.revoked, entry.reason)
         else connection.refreshSession()
@@ -95,7 +97,14 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   function sweep(): void {
     cancelSweep = undefined
     const now = clock.monotonic()
-    for (const connection of connections) connection.sweep(now)
+    for (const connection of connections) {
+      try {
+        connection.sweep(now)
+      } catch (error) {
+        // One connection that fails must not stop the time of the others.
+        report(error, { during: 'sweep', connection: connection.id })
+      }
+    }
     scheduleSweep()
   }
 
@@ -162,7 +171,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     },
     sessions: {
       end: ({ reason = 'session ended', ...selector }) =>
-        command({ type: 'session', command: 'end', reason: reason.slice(0, 32), ...target(selector) }),
+        command({ type: 'session', command: 'end', reason: printable(reason).slice(0, 32), ...target(selector) }),
       refresh: (selector) => command({ type: 'session', command: 'refresh', reason: '', ...target(selector) }),
     },
     stats: () => ({

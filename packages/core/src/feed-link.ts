@@ -35,7 +35,7 @@ export class FeedLink implements FeedMember, QueueMember {
 
   deliver(delivery: Delivery): void {
     if (this.#held === undefined) this.#owner.queue.sendChanges(this, delivery)
-    else this.#held.add(delivery, 0)
+    else this.#held.add(delivery, this.#owner.queue.sizeOf(delivery))
   }
 
   dropped(reason: ResetReason): void {
@@ -82,6 +82,10 @@ export class FeedLink implements FeedMember, QueueMember {
   /** What the feed shows, less what was held back and never sent. */
   #shownByClient(): Map<KeyId, Shown> {
     const shown = new Map<KeyId, Shown>(this.feed.shown)
+    for (const id of this.feed.unsent) {
+      const there = shown.get(id)
+      if (there !== undefined) shown.set(id, { key: there.key, hash: Number.NaN })
+    }
     for (const [id, { action, key }] of this.#held?.changes ?? []) {
       if (action === 'create' || action === 'enter') shown.delete(id)
       // The client has an older state, of which the hash is not known: never equal.

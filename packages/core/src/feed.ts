@@ -134,7 +134,13 @@ export class Feed {
    * only later looks like none here, yet that member has not seen it: the next announcement is passed on in any case.
    */
   keepUnsent(ids: Iterable<KeyId>): void {
-    for (const id of ids) this.#unsent.add(id)
+    // Clients name what they like: only what is shown is worth remembering.
+    for (const id of ids) if (this.shown.has(id)) this.#unsent.add(id)
+  }
+
+  /** Keys of which some member may have another state than what is shown. */
+  get unsent(): ReadonlySet<KeyId> {
+    return this.#unsent
   }
 
   detach(member: FeedMember): void {

@@ -1,7 +1,8 @@
+import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
 import type { Delivery } from './feed.ts'
 import type { ChangeAction, Limits, ServerMessage, WireChange } from './protocol.ts'
-import type { TransportSocket } from './transport-socket.ts'
+import type { EncodedFrame, TransportSocket } from './transport-socket.ts'
 import { type KeyId, keyId } from './value.ts'
 
 /** Changes of one feed that wait for one client: the newest of each key. */
@@ -10,21 +11,30 @@ export class PendingChanges {
   readonly changes: Map<KeyId, WireChange> = new Map()
   from: string | undefined
   to = ''
+  /** Bytes, roughly: a frame's are shared out evenly among its changes. */
   size = 0
+  readonly #sizes = new Map<KeyId, number>()
 
   constructor(handle: string) {
     this.handle = handle
   }
 
+  /** @param size - bytes of the delivery's frame. */
   add({ changes, from, to }: Delivery, size: number): void {
     this.from ??= from
     this.to = to
-    this.size += size
     for (const change of changes) {
       const id = keyId(change.key)
       const merged = merge(this.changes.get(id), change)
-      if (merged === undefined) this.changes.delete(id)
-      else this.changes.set(id, merged)
+      this.size -= this.#sizes.get(id) ?? 0
+      if (merged === undefined) {
+        this.changes.delete(id)
+        this.#sizes.delete(id)
+      } else {
+        this.changes.set(id, merged)
+        this.#sizes.set(id, size / changes.length)
+        this.size += size / changes.length
+      }
     }
   }
 
@@ -54,14 +64,18 @@ export interface QueueMember {
 }
 
 type Item =
-  | { readonly kind: 'message'; readonly message: ServerMessage }
+  | { readonly kind: 'frame'; readonly frame: EncodedFrame; readonly size: number }
   | { readonly kind: 'changes'; readonly member: QueueMember; readonly pending: PendingChanges }
   /** Frames that are made when there is room for them. */
-  | {
-      readonly kind: 'snapshot'
-      readonly id: string
-      readonly frames: Iterator<ServerMessage | readonly ServerMessage[], undefined>
-    }
+  | { readonly kind: 'snapshot'; readonly id: string; readonly frames: Frames }
+
+type Frames = Iterator<ServerMessage | readonly ServerMessage[], undefined>
+
+/** What a queue has given up: views whose changes will not come, and subscriptions whose snapshot will not. */
+export interface GivenUp {
+  readonly members: ReadonlySet<QueueMember>
+  readonly ids: ReadonlySet<string>
+}
 
 /**
  * What one client has still to be sent. While its socket has room, everything goes straight through. Above the soft
@@ -73,9 +87,13 @@ export class SendQueue {
   readonly #codec: Codec
   readonly #limits: Limits
   #items: Item[] = []
-  #bytes = 0
-  /** Monotonic time since which the queue has made no progress; 0 while it is empty. */
+  /** Bytes of the changes that wait, and of the messages that cannot be given up. */
+  #changeBytes = 0
+  #messageBytes = 0
+  /** Monotonic time since which nothing has moved; 0 if something has since the last look. */
   #stuckSince = 0
+  /** Bytes that the socket had not got rid of at the last look. */
+  #buffered = 0
 
   constructor(socket: TransportSocket, codec: Codec, limits: Limits) {
     this.#socket = socket
@@ -87,26 +105,31 @@ export class SendQueue {
     return this.#items.length === 0
   }
 
-  /** Whether what is waiting must be given up. */
-  isOverflowing(now: number): boolean {
-    return this.#items.length > 0 && (this.#bytes > this.#limits.sendHard || this.isStuck(now))
+  /** Whether so many replies wait to be read that no more should be asked for. */
+  get isCrowded(): boolean {
+    return this.#messageBytes > this.#limits.sendHard
   }
 
-  /** Whether nothing has gone out for too long. */
-  isStuck(now: number): boolean {
-    if (this.#items.length === 0) return false
-    if (this.#stuckSince === 0) this.#stuckSince = now
+  /** Whether what is waiting must be given up. */
+  isOverflowing(now: number): boolean {
+    return this.#items.length > 0 && (this.#changeBytes > this.#limits.sendHard || this.#isStuck(now))
+  }
+
+  /** Whether nothing has gone out for too long, not even a part of what the socket holds. */
+  #isStuck(now: number): boolean {
+    const { bufferedAmount } = this.#socket
+    if (this.#stuckSince === 0 || bufferedAmount < this.#buffered) this.#stuckSince = now
+    this.#buffered = bufferedAmount
     return now - this.#stuckSince > this.#limits.sendTimeout
   }
 
-  /** Starts the clock of `isStuck` anew. */
-  touch(now: number): void {
-    this.#stuckSince = now
-  }
-
+  /** Sends in turn. Throws what the codec throws for a message that it cannot write. */
   send(message: ServerMessage): void {
-    if (this.#items.length === 0 && this.#hasRoom) this.#write(message)
-    else this.#items.push({ kind: 'message', message })
+    const frame = { data: this.#codec.encode(message) }
+    if (this.#items.length === 0 && this.#hasRoom) return this.#socket.send(frame)
+    const size = byteLength(frame.data)
+    this.#messageBytes += size
+    this.#items.push({ kind: 'frame', frame, size })
   }
 
   /** Sends past everything that waits. */
@@ -123,9 +146,15 @@ export class SendQueue {
       member.queued = new PendingChanges(member.handle)
       this.#items.push({ kind: 'changes', member, pending: member.queued })
     }
-    const size = delivery.frame.encode(this.#codec).data.length
-    member.queued.add(delivery, size)
-    this.#bytes += size
+    const { queued } = member
+    this.#changeBytes -= queued.size
+    queued.add(delivery, this.sizeOf(delivery))
+    this.#changeBytes += queued.size
+  }
+
+  /** Bytes of the frame of these changes. */
+  sizeOf({ frame }: Delivery): number {
+    return byteLength(frame.encode(this.#codec).data)
   }
 
   /** Sends changes that were held back elsewhere, in their turn. */
@@ -134,19 +163,20 @@ export class SendQueue {
     if (message === undefined) return
     if (this.#items.length === 0 && this.#hasRoom) return this.#write(message)
     member.queued = pending
-    this.#bytes += pending.size
+    this.#changeBytes += pending.size
     this.#items.push({ kind: 'changes', member, pending })
   }
 
   /** Sends a view from its beginning. Changes of the view that come later go behind it. */
-  sendSnapshot(
-    member: QueueMember,
-    id: string,
-    frames: Iterator<ServerMessage | readonly ServerMessage[], undefined>,
-  ): void {
+  sendSnapshot(member: QueueMember, id: string, frames: Frames): void {
     member.queued = undefined
     this.#items.push({ kind: 'snapshot', id, frames })
-    this.pump(this.#stuckSince)
+    this.pump()
+  }
+
+  /** Whether a part of this subscription's snapshot still waits. */
+  hasSnapshot(id: string): boolean {
+    return this.#items.some((item) => item.kind === 'snapshot' && item.id === id)
   }
 
   /** Takes the waiting changes of a view out of the queue. */
@@ -154,7 +184,7 @@ export class SendQueue {
     const pending = member.queued
     if (pending === undefined) return undefined
     member.queued = undefined
-    this.#bytes -= pending.size
+    this.#changeBytes -= pending.size
     this.#items = this.#items.filter((item) => item.kind !== 'changes' || item.pending !== pending)
     return pending
   }
@@ -166,19 +196,27 @@ export class SendQueue {
   }
 
   /** Drops what waits and can be said anew: changes and snapshots. Replies stay. */
-  giveUp(): void {
-    for (const item of this.#items) if (item.kind === 'changes') item.member.queued = undefined
-    this.#items = this.#items.filter((item) => item.kind === 'message')
-    this.#bytes = 0
+  giveUp(): GivenUp {
+    const members = new Set<QueueMember>()
+    const ids = new Set<string>()
+    for (const item of this.#items) {
+      if (item.kind === 'snapshot') ids.add(item.id)
+      else if (item.kind === 'changes') {
+        members.add(item.member)
+        item.member.queued = undefined
+      }
+    }
+    this.#items = this.#items.filter((item) => item.kind === 'frame')
+    this.#changeBytes = 0
+    return { members, ids }
   }
 
   /** Writes as much as there is room for. */
-  pump(now: number): void {
-    let progress = false
+  pump(): void {
     while (this.#hasRoom) {
       const item = this.#items[0]
-      if (item === undefined) break
-      progress = true
+      if (item === undefined) return
+      this.#stuckSince = 0
       if (item.kind === 'snapshot') {
         const next = item.frames.next()
         if (next.done === true) this.#items.shift()
@@ -186,22 +224,22 @@ export class SendQueue {
         continue
       }
       this.#items.shift()
-      if (item.kind === 'message') {
-        this.#write(item.message)
+      if (item.kind === 'frame') {
+        this.#messageBytes -= item.size
+        this.#socket.send(item.frame)
         continue
       }
       if (item.member.queued === item.pending) item.member.queued = undefined
-      this.#bytes -= item.pending.size
+      this.#changeBytes -= item.pending.size
       const message = item.pending.message()
       if (message !== undefined) this.#write(message)
     }
-    if (this.#items.length === 0) this.#stuckSince = 0
-    else if (progress) this.#stuckSince = now
   }
 
   clear(): void {
     this.#items = []
-    this.#bytes = 0
+    this.#changeBytes = 0
+    this.#messageBytes = 0
   }
 
   get #hasRoom(): boolean {

@@ -33,7 +33,7 @@ export async function resumePoint(
       if (entry.type === 'changes') for (const { key } of entry.changes) logged.add(keyId(key))
     }
   }
-  return { logged, have }
+  return { logged, have: [...new Map(have.map((key) => [keyId(key), key])).values()] }
 }
 
 interface SnapshotParts {
