@@ -13,6 +13,19 @@ export function allOf(...filters: readonly Filter[]): Filter {
   return remembered(join('and', filters.map(normalise)))
 }
 
+/** As `allOf`, for a filter that is run once and never compared with another: nothing is sorted or merged. */
+export function conjunction(...filters: readonly Filter[]): Filter {
+  const parts: Filter[] = []
+  for (const filter of filters) {
+    if (filter.type === 'and') parts.push(...filter.filters)
+    else if (filter.type !== 'const') parts.push(filter)
+    else if (!filter.value) return nothing
+  }
+  const [first] = parts
+  if (first === undefined) return everything
+  return parts.length === 1 ? first : { type: 'and', filters: parts }
+}
+
 /** Rows that match at least one of the filters; of none: no row. */
 export function anyOf(...filters: readonly Filter[]): Filter {
   return remembered(join('or', filters.map(normalise)))
@@ -183,11 +196,13 @@ function normalise(filter: Filter): Normal {
 }
 
 function remembered(normal: Normal): Filter {
-  if (normal.filter.type !== 'const') normals.set(normal.filter, normal)
+  if (normal.filter.type === 'and' || normal.filter.type === 'or') normals.set(normal.filter, normal)
   return normal.filter
 }
 
 function join(type: 'and' | 'or', parts: readonly Normal[]): Normal {
+  const [only] = parts
+  if (only !== undefined && parts.length === 1) return only
   // What decides the whole: one `false` among the parts of an `and`, one `true` among those of an `or`.
   const decisive = type === 'or'
   const distinct = new Map<string, Normal>()

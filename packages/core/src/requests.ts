@@ -1,8 +1,8 @@
 import type { Access, AccessControl } from './access.ts'
 import { everything, type Filter } from './filter.ts'
-import { allOf } from './filter-algebra.ts'
+import { conjunction } from './filter-algebra.ts'
 import { describeResource } from './describe.ts'
-import { checkQuery, keyFilter, paramValues, requireReadable } from './feed-spec.ts'
+import { checkQuery, keyFilter, paramValues, requireReadable } from './query.ts'
 import { checkInput, validate } from './input.ts'
 import { matchesFilter } from './match-filter.ts'
 import { afterCursor, cursorOf } from './page-cursor.ts'
@@ -98,9 +98,11 @@ export class Requests {
       throw new RtapiError('limit_exceeded', `limit: a page holds at most ${limits.pageMax} rows`)
     }
     const limit = message.limit ?? limits.pageDefault
-    const { filter, scope, order, fields } = checkQuery(model, message, access, limits)
+    const { filter, order, fields } = checkQuery(model, message, access, limits)
     const after = message.after === undefined ? everything : afterCursor(order, message.after)
-    const rows = await this.#store(model.store.find({ where: allOf(filter, scope, after), order, limit: limit + 1 }))
+    const rows = await this.#store(
+      model.store.find({ where: conjunction(filter, access.scope, after), order, limit: limit + 1 }),
+    )
     const page = rows.slice(0, limit)
     const last = page.at(-1)
     return {
@@ -111,13 +113,10 @@ export class Requests {
 
   async #get(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
     const access = await this.allowed(model, session, 'get')
-    const { filter, scope, fields } = checkQuery(
-      model,
-      { ...message, key: requireKey(message) },
-      access,
-      this.#around.limits,
+    const { filter, fields } = checkQuery(model, { ...message, key: requireKey(message) }, access, this.#around.limits)
+    const [row] = await this.#store(
+      model.store.find({ where: conjunction(filter, access.scope), order: model.keyOrder, limit: 1 }),
     )
-    const [row] = await this.#store(model.store.find({ where: allOf(filter, scope), order: model.keyOrder, limit: 1 }))
     if (row === undefined) throw notFound()
     return wireRow(model, row, fields)
   }
@@ -148,7 +147,7 @@ export class Requests {
       const judged = await this.#judge(model, session, 'update', row, { ...row, ...fieldsOf(patch) })
       return (where) =>
         options.update === undefined
-          ? store.update(key, patch, allOf(where, judged))
+          ? store.update(key, patch, conjunction(where, judged))
           : foundBy(options.update(context, key, patch))
     })
   }
@@ -159,7 +158,9 @@ export class Requests {
     const outcome = await this.#onRecord(model, session, message, write, async (key, row, context) => {
       const judged = await this.#judge(model, session, 'delete', row)
       return (where) =>
-        options.delete === undefined ? store.delete(key, allOf(where, judged)) : foundBy(options.delete(context, key))
+        options.delete === undefined
+          ? store.delete(key, conjunction(where, judged))
+          : foundBy(options.delete(context, key))
     })
     const { key, tx } = outcome
     return { ...(key === undefined ? {} : { key }), ...(tx === undefined ? {} : { tx }) }
@@ -188,7 +189,7 @@ export class Requests {
       if (!matchesFilter(write.scope, model.types, row)) throw forbiddenRecord(message.action)
       const version = versionCondition(model, row, message.ifVersion)
       const execute = await prepare(key, row, { session, params })
-      const result = await this.#write(model, () => execute(allOf(readable, write.scope, version)))
+      const result = await this.#write(model, () => execute(conjunction(readable, write.scope, version)))
       if (result !== null) return this.#written(model, session, message, result)
     }
     throw new RtapiError('conflict', 'The record is being changed by others; try again.')
@@ -203,7 +204,7 @@ export class Requests {
   ): Promise<Filter> {
     const access = await this.#around.access.access(model, session, 'get')
     if (access === null) throw notFound()
-    return allOf(keyFilter(model, key), parseWhere(params, { types: model.types }), access.scope)
+    return conjunction(keyFilter(model, key), parseWhere(params, { types: model.types }), access.scope)
   }
 
   async #find(model: ResourceModel, where: Filter): Promise<Row> {
@@ -347,7 +348,7 @@ function versionCondition(model: ResourceModel, row: Row, ifVersion: string | nu
 /** The condition that these fields still have the values of this row. */
 function unchanged(model: ResourceModel, row: Row, fields: ReadonlySet<string>): Filter {
   const known = [...fields].filter((field) => Object.hasOwn(model.types, field) && isSortable(model, field))
-  return allOf(
+  return conjunction(
     ...known.map((field): Filter => {
       const value = row[field] ?? null
       if (value === null) return { type: 'compare', field, operator: 'isNull', value: true }
