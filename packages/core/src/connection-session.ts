@@ -1,4 +1,11 @@
-import { type CloseCode, type Limits, RtapiError, closeCodes } from './protocol.ts'
+import {
+  type CloseCode,
+  type Limits,
+  PROTOCOL_VERSION,
+  RtapiError,
+  type WelcomeMessage,
+  closeCodes,
+} from './protocol.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
 import { type Authenticate, type Handshake, type Session, anonymous } from './session.ts'
 
@@ -30,6 +37,7 @@ export class ConnectionSession {
   readonly #around: SessionSurroundings
   #handshake: Handshake
   #session: Session | undefined
+  #isPaused = false
   #isExpired = false
   #warned = false
   /** Milliseconds the session had before it when it began: a short one is warned half-way, not at once. */
@@ -48,6 +56,11 @@ export class ConnectionSession {
     return this.#session ?? anonymous
   }
 
+  /** Nothing may go out: the holder was told to pause, and not yet to resume. */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   /** The session has ended, and no new credentials are being looked at. */
   get isOver(): boolean {
     return this.#isExpired && this.#asking === undefined
@@ -59,7 +72,7 @@ export class ConnectionSession {
    */
   async ask(token?: string | null): Promise<void> {
     if (token !== undefined) this.#handshake = { ...this.#handshake, token }
-    if (this.#session !== undefined) this.#holder.pause()
+    if (this.#session !== undefined) this.#pause()
     const asking = this.#find(++this.#turn, token !== undefined)
     this.#asking = asking
     await this.settled()
@@ -84,11 +97,16 @@ export class ConnectionSession {
     } else if (left <= 0) {
       if (this.#isExpired) return
       this.#isExpired = true
-      this.#holder.pause()
+      this.#pause()
     } else if (left <= Math.min(limits.expiryWarning, this.#lifetime / 2) && !this.#warned) {
       this.#warned = true
       this.#holder.warn(expiresAt)
     }
+  }
+
+  #pause(): void {
+    this.#isPaused = true
+    this.#holder.pause()
   }
 
   async #find(turn: number, isNew: boolean): Promise<void> {
@@ -98,6 +116,7 @@ export class ConnectionSession {
     if (this.#session !== undefined && session.user?.id !== this.#session.user?.id)
       return this.#holder.goodbye(closeCodes.sessionChanged, 'another user')
     this.#session = session
+    this.#isPaused = false
     this.#isExpired = false
     this.#warned = false
     this.#lifetime = (session.expiresAt ?? 0) - clock.now()
@@ -125,5 +144,18 @@ export class ConnectionSession {
       }
       return undefined
     }
+  }
+}
+
+/** What a client is told at the beginning. */
+export function welcome(connection: string, { user, expiresAt }: Session, limits: Limits): WelcomeMessage {
+  return {
+    type: 'welcome',
+    version: PROTOCOL_VERSION,
+    connection,
+    ...(user === null ? {} : { user: user.id }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    heartbeat: { interval: limits.heartbeatInterval, timeout: limits.heartbeatTimeout },
+    limits: { subscriptions: limits.subscriptions, frame: limits.frame, have: limits.have },
   }
 }

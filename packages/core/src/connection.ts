@@ -1,7 +1,7 @@
 import { Allowance } from './allowance.ts'
 import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
-import { ConnectionSession, type SessionHolder, type SessionSurroundings } from './connection-session.ts'
+import { ConnectionSession, type SessionHolder, type SessionSurroundings, welcome } from './connection-session.ts'
 import {
   type AuthMessage,
   type BrokenMessage,
@@ -305,7 +305,10 @@ export class Connection implements SocketEvents, SessionHolder {
   }
 
   #ensureSubscriptions(): Subscriptions {
-    this.#subscriptions ??= new Subscriptions(this.#queue, this.session, this.#around)
+    if (this.#subscriptions === undefined) {
+      this.#subscriptions = new Subscriptions(this.#queue, this.session, this.#around)
+      if (this.#session.isPaused) this.#subscriptions.pause()
+    }
     return this.#subscriptions
   }
 
@@ -317,17 +320,7 @@ export class Connection implements SocketEvents, SessionHolder {
     await this.#session.ask(message.token)
     if (this.#state !== 'opening') return
     this.#state = 'open'
-    const { session } = this
-    const { limits } = this.#around
-    this.#queue.send({
-      type: 'welcome',
-      version: PROTOCOL_VERSION,
-      connection: this.#socket.id,
-      ...(session.user === null ? {} : { user: session.user.id }),
-      ...(session.expiresAt === undefined ? {} : { expiresAt: session.expiresAt }),
-      heartbeat: { interval: limits.heartbeatInterval, timeout: limits.heartbeatTimeout },
-      limits: { subscriptions: limits.subscriptions, frame: limits.frame, have: limits.have },
-    })
+    this.#queue.send(welcome(this.id, this.session, this.#around.limits))
     const early = this.#early
     this.#early = []
     for (const waiting of early) if (!this.isClosed) this.#dispatch(waiting)
