@@ -112,7 +112,9 @@ export class SendQueue {
 
   /** Whether what is waiting must be given up. */
   isOverflowing(now: number): boolean {
-    return this.#items.length > 0 && (this.#changeBytes > this.#limits.sendHard || this.#isStuck(now))
+    if (this.#items.length > 0) return this.#changeBytes > this.#limits.sendHard || this.#isStuck(now)
+    this.#stuckSince = 0
+    return false
   }
 
   /** Whether nothing has gone out for too long, not even a part of what the socket holds. */
