@@ -1,13 +1,14 @@
+import { byteLength } from './byte-length.ts'
 import type { WireRow } from './protocol.ts'
 import { type ResourceModel, wireRow } from './resource-model.ts'
-import { type KeyId, type Row, keyId, keyOf } from './value.ts'
+import { type Key, type KeyId, type Row, keyId, keyOf } from './value.ts'
 
 /** What a viewer sees of a row: the same object for every feed with the same fields. */
 export interface Seen {
   readonly row: WireRow
   /** Tells apart two states of the visible fields. */
   readonly hash: number
-  /** Characters of its JSON. */
+  /** Bytes of its JSON, without the names of its members. */
   readonly size: number
 }
 
@@ -30,11 +31,15 @@ export class RowView {
     if (this.#seen === undefined || !sameFields(this.#fields, fields)) {
       const row = wireRow(this.#model, this.row, fields)
       const text = JSON.stringify(row.data)
-      this.#seen = { row: deepFreeze(row), hash: hashText(text), size: text.length }
+      this.#seen = { row: deepFreeze(row), hash: hashText(text), size: byteLength(text) + keySize(row.key) }
       this.#fields = fields
     }
     return this.#seen
   }
+}
+
+function keySize(key: Key): number {
+  return typeof key === 'number' ? 16 : byteLength(JSON.stringify(key))
 }
 
 function sameFields(a: readonly string[] | undefined, b: readonly string[]): boolean {

@@ -110,9 +110,9 @@ export function keptKeys({ touched }: FeedSnapshot, { have, logged }: ResumePoin
 
 function partEnd(rows: readonly Seen[], start: number, size: number): number {
   let end = start
-  for (let sum = 0; end < rows.length; end++) {
-    // Key, braces and quotes of a row come on top of its data.
-    sum += (rows[end]?.size ?? 0) + 64
+  // Around the rows there are their order and a position, and around each row the names of its members and a version.
+  for (let sum = Math.min(2_048, size / 8); end < rows.length; end++) {
+    sum += (rows[end]?.size ?? 0) + 96
     if (sum > size && end > start) break
   }
   return end
