@@ -12,7 +12,7 @@ export function byteLength(data: string | Uint8Array): number {
 }
 
 /** Most texts have nothing of it, and the engine finds that out faster than a loop does. */
-const WIDE = /[^\x00-\x7f]/
+const WIDE = /[\u0080-\uffff]/
 
 function isPaired(text: string, at: number, unit: number): boolean {
   if (unit >= 0xd800 && unit < 0xdc00) return (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00
