@@ -378,11 +378,10 @@ export class Connection implements SocketEvents, SessionHolder {
   #sweepQueue(now: number): void {
     if (this.isClosed) return
     this.drained()
-    if (this.#overflowedAt > 0) {
-      if (now - this.#overflowedAt > this.#around.limits.sendTimeout)
-        this.goodbye(closeCodes.slowConsumer, 'reading too slowly')
+    if (this.#overflowedAt > 0 && now - this.#overflowedAt > this.#around.limits.sendTimeout) {
+      this.goodbye(closeCodes.slowConsumer, 'reading too slowly')
     } else if (this.#queue.isOverflowing(now)) {
-      this.#overflowedAt = now
+      if (this.#overflowedAt === 0) this.#overflowedAt = now
       this.#subscriptions?.overflow()
     }
   }
