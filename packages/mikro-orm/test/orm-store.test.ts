@@ -1,5 +1,5 @@
 import { DeadlockException, type EventSubscriber, OptimisticLockError } from '@mikro-orm/core'
-import { type Filter, type Row, RtapiError, type Store, everything, keyOf } from '@rtapi/core'
+import { type Filter, type Row, RtapiError, type Store, everything, keyOf, matchesFilter } from '@rtapi/core'
 import { thing } from '@rtapi/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { rtapiMikroOrm } from '../src/index.ts'
@@ -224,6 +224,27 @@ describe.each(everywhere)('on %s', async (name) => {
       const updated = await samples.update('x', { instant: '2026-01-31T12:00:00.501Z', rate: 0.00005 }, everything)
       expect(updated?.row).toEqual((await samples.read(['x']))[0])
       expect(updated?.row['revision']).toBe(2)
+    })
+
+    test('decimals are compared to their last digit', async () => {
+      const things = at.live.store(Thing)
+      const prices = ['1', '-1', '0.5']
+      for (const [i, price] of prices.entries()) await things.create(thing({ id: i + 1, price }))
+      const tail = `${'0'.repeat(33)}1`
+      const asked = ['1', `1.${tail}`, `-1.${tail}`, `0.5${tail}`, `0.4${'9'.repeat(34)}`, '0.50', '9'.repeat(40)]
+      for (const value of asked) {
+        for (const operator of ['eq', 'ne', 'lt', 'lte', 'gt', 'gte'] as const) {
+          const filter: Filter = { type: 'compare', field: 'price', operator, value }
+          const found = await things.find({ where: filter, order: [['id', 'asc', 'integer']] })
+          const expected = prices.flatMap((price, i) =>
+            matchesFilter(filter, { price: 'decimal' }, { price }) ? [i + 1] : [],
+          )
+          expect(
+            found.map(({ id }) => id),
+            `${operator} ${value}`,
+          ).toEqual(expected)
+        }
+      }
     })
 
     test('runs a write again that lost a race, and gives up after three', async () => {

@@ -32,6 +32,19 @@ class FailingListener implements EventSubscriber {
   }
 }
 
+/** A meeting of so many: who comes waits for the others. */
+function meetingOf(count: number): () => Promise<void> {
+  let open: () => void = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return async () => {
+    count -= 1
+    if (count === 0) open()
+    await opened
+  }
+}
+
 describe.each(everywhere)('on %s', async (name) => {
   const reason = await missing(name)
   describe.skipIf(reason !== undefined)(reason ?? 'transactions', () => {
@@ -224,7 +237,50 @@ describe.each(everywhere)('on %s', async (name) => {
       const em = at.orm.em.fork({ freshEventManager: true })
       em.create(Shelf, shelf(1))
       await em.flush()
+      expect(at.change('Shelf', 1)?.after).toEqual({ id: 1, name: 'shelf 1' })
       expect(at.announced()).toEqual(['create Shelf 1'])
+    })
+
+    test.runIf(name === 'mariadb')('a deadlock undoes the whole transaction, whatever it does next', async () => {
+      for (const id of [1, 2]) await at.orm.em.fork().insert(Shelf, shelf(id))
+      at.announced()
+      const meeting = meetingOf(2)
+      const work = [1, 2].map(async (id) =>
+        at.orm.em.fork().transactional(
+          async (em) => {
+            await em.nativeUpdate(Shelf, { id }, { name: `by ${id}` })
+            await meeting()
+            const other = em.nativeUpdate(Shelf, { id: 3 - id }, { name: `by ${id}` })
+            return other.then(
+              () => id,
+              () => undefined,
+            )
+          },
+          { clear: true },
+        ),
+      )
+      const winners = (await Promise.all(work)).filter((id) => id !== undefined)
+      expect(winners).toHaveLength(1)
+      expect(at.batches).toHaveLength(1)
+      expect(at.announced().toSorted()).toEqual(['update Shelf 1', 'update Shelf 2'])
+      const names = (await at.other.em.fork().find(Shelf, {})).map((one) => one.name)
+      expect(new Set(names)).toEqual(new Set([`by ${winners[0]}`]))
+    })
+
+    test('savepoints that the program sets itself', async () => {
+      await at.orm.em.fork().transactional(async (em) => {
+        for (const [id, after] of [
+          [1, 'release savepoint s'],
+          [2, 'rollback to savepoint s'],
+          [3, 'release savepoint s'],
+        ] as const) {
+          await em.execute('savepoint s')
+          await em.insert(Shelf, shelf(id))
+          await em.execute(after)
+        }
+      })
+      expect(await stored()).toEqual([1, 3])
+      expect(at.announced()).toEqual(['create Shelf 1', 'create Shelf 3'])
     })
 
     test('statements that hooks send in the middle of a flush', async () => {

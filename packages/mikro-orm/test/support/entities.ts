@@ -30,6 +30,12 @@ export const Item = defineEntity({
   },
 })
 
+/** With its shelf and its item the database deletes it. */
+export const Mark = defineEntity({
+  name: 'Mark',
+  properties: { id: p.integer().primary(), item: () => p.manyToOne(Item).deleteRule('cascade') },
+})
+
 export const Note = defineEntity({
   name: 'Note',
   properties: { id: p.integer().primary(), shelf: () => p.manyToOne(Shelf).nullable().deleteRule('set null') },
@@ -130,6 +136,7 @@ export const entities = [
   Thing,
   Shelf,
   Item,
+  Mark,
   Note,
   Folder,
   Page,
@@ -144,4 +151,4 @@ export const entities = [
 ]
 
 /** All tables, those first which refer to others. */
-export const tables = 'box_labels sample seat item note page folder shelf box label draft person things'.split(' ')
+export const tables = 'box_labels sample seat mark item note page folder shelf box label draft person things'.split(' ')
