@@ -45,5 +45,5 @@ function sourceFiles(folder) {
       if (entry.isDirectory()) return sourceFiles(path)
       return /\.(ts|tsx|css|html|svg|json)$/.test(entry.name) ? [path] : []
     })
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
 }

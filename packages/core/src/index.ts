@@ -15,6 +15,7 @@ export {
   forActions,
   isAdmin,
   isAuthenticated,
+  isRead,
   not,
   owns,
   readOnly,

@@ -26,7 +26,28 @@ async function checkSchema(schema: StandardSchema<unknown, unknown>, data: Data)
   const known: object = typeof output === 'object' && output !== null ? output : {}
   // A validator that drops what it does not know must not hide a typo, or a field that may not be written.
   for (const field of Object.keys(data)) if (!Object.hasOwn(known, field)) throw unwritable(field)
+  await refuseOpenSchema(schema, data)
   return known as Data
+}
+
+/** Schemas that are known to drop or refuse what they do not know. */
+const closedSchemas = new WeakSet<object>()
+const UNKNOWN_FIELD = 'rtapi: a field that no schema knows'
+
+/**
+ * A schema that lets unknown fields through would let anybody write any column. It shows with the first data that is
+ * valid: an unknown field is added and must not come out.
+ */
+async function refuseOpenSchema(schema: StandardSchema, data: Data): Promise<void> {
+  if (closedSchemas.has(schema)) return
+  const result = await schema['~standard'].validate({ ...data, [UNKNOWN_FIELD]: true })
+  const value: unknown = result.issues === undefined ? result.value : undefined
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, UNKNOWN_FIELD)) {
+    throw new TypeError(
+      "an input schema lets unknown fields through; make it drop or refuse them (arktype: '+': 'reject', zod: no looseObject)",
+    )
+  }
+  closedSchemas.add(schema)
 }
 
 /**
@@ -40,7 +61,8 @@ export async function validate(schema: StandardSchema<unknown, unknown>, data: u
 }
 
 function detailOf({ message, path }: SchemaIssue): ErrorDetail {
-  const parts = (path ?? []).map((part) => (typeof part === 'object' ? part.key : part))
+  // arktype's path is an array of a class of its own, which `map` would keep.
+  const parts = Array.from(path ?? [], (part) => (typeof part === 'object' ? part.key : part))
   return { path: parts.map((part) => (typeof part === 'number' ? part : String(part))), message }
 }
 

@@ -115,7 +115,7 @@ export function totalOrder(
 }
 
 /** The part of a row that consists of these fields. */
-export function project(row: Row, fields: readonly string[]): Row {
+function project(row: Row, fields: readonly string[]): Row {
   const data: Record<string, Json> = {}
   for (const field of fields) data[field] = row[field] ?? null
   return data

@@ -1,10 +1,17 @@
 /** The resources `projects` and `memberships`. */
-import { type Dependency, type Permission, RtapiError, type Session, type Store, defineResource } from '@rtapi/core'
+import {
+  type Dependency,
+  type Permission,
+  RtapiError,
+  type Session,
+  type Store,
+  defineResource,
+  isRead,
+} from '@rtapi/core'
 import type { z } from 'zod'
 import type { BoardUser } from '../authenticate.ts'
 import type { BoardStores } from './board-database.ts'
 import { newMembership, newProject, projectPatch } from './inputs.ts'
-import { isRead } from './is-read.ts'
 import type { ProjectAccess } from './project-access.ts'
 import type { MembershipRow, ProjectRow } from './rows.ts'
 

@@ -1,11 +1,10 @@
 /** The resources `tasks` and `comments`. */
-import { type Permission, type Store, type Where, defineResource, groupBy } from '@rtapi/core'
+import { type Permission, type Store, type Where, defineResource, groupBy, isRead } from '@rtapi/core'
 import type { z } from 'zod'
 import type { BoardUser } from '../authenticate.ts'
 import type { BoardStores } from './board-database.ts'
 import { type CommentInProject, commentsInProjects } from './comments-in-projects.ts'
 import { commentPatch, newComment, newTask, taskPatch } from './inputs.ts'
-import { isRead } from './is-read.ts'
 import type { ProjectAccess } from './project-access.ts'
 import { onMemberships, onProjects, userIdOf } from './projects.ts'
 import { findOne, where } from './queries.ts'

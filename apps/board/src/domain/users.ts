@@ -1,11 +1,10 @@
 /** The resource `users`. */
-import { type Permission, type Store, defineResource } from '@rtapi/core'
+import { type Permission, type Store, defineResource, isRead } from '@rtapi/core'
 import type { z } from 'zod'
 import type { BoardUser } from '../authenticate.ts'
 import { hashPassword } from '../passwords.ts'
 import type { BoardStores } from './board-database.ts'
 import { newUser, userPatch } from './inputs.ts'
-import { isRead } from './is-read.ts'
 import type { UserRow } from './rows.ts'
 
 type NewUser = z.infer<typeof newUser>
