@@ -231,7 +231,16 @@ describe.each(everywhere)('on %s', async (name) => {
       const prices = ['1', '-1', '0.5']
       for (const [i, price] of prices.entries()) await things.create(thing({ id: i + 1, price }))
       const tail = `${'0'.repeat(33)}1`
-      const asked = ['1', `1.${tail}`, `-1.${tail}`, `0.5${tail}`, `0.4${'9'.repeat(34)}`, '0.50', '9'.repeat(40)]
+      const asked = [
+        '1',
+        `1.${tail}`,
+        `-1.${tail}`,
+        `0.5${tail}`,
+        `0.4${'9'.repeat(34)}`,
+        '0.50',
+        '9'.repeat(40),
+        `0.${'0'.repeat(39)}1`,
+      ]
       for (const value of asked) {
         for (const operator of ['eq', 'ne', 'lt', 'lte', 'gt', 'gte'] as const) {
           const filter: Filter = { type: 'compare', field: 'price', operator, value }
