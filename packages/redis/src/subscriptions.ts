@@ -38,6 +38,8 @@ export class Subscriptions {
   readonly #links = new Map<string, SubscriberLink>()
   #resumed: string[] = []
   #failures = 0
+  /** The outage that there is has been told. */
+  #isTold = false
   /** Subscriptions that failed wait for the same moment. */
   #retry: Promise<void> | undefined
 
@@ -132,9 +134,10 @@ export class Subscriptions {
       if (link.isDead) throw new Error('the connection has ended')
       subscription.link = link
       this.#failures = 0
+      this.#isTold = false
     } catch (error) {
       if (this.#around.pauses.closed) return
-      if (this.#failures === 0) this.#around.failed(error)
+      this.#tell(error)
       // Asking for the key makes a cluster find out who is in charge of it now.
       if (this.#topology.sharded) this.#topology.send(channel, ['EXISTS', channel]).catch(() => undefined)
       await this.#pause()
@@ -174,8 +177,13 @@ export class Subscriptions {
     if (this.#links.get(dead.address) === dead) this.#links.delete(dead.address)
     if (this.#around.pauses.closed) return
     const concerned = [...this.#channels.values()].filter(({ link }) => link === dead)
-    if (concerned.length > 0) this.#around.failed(error)
+    if (concerned.length > 0) this.#tell(error)
     for (const subscription of concerned) this.#lift(subscription)
+  }
+
+  #tell(error: unknown): void {
+    if (!this.#isTold) this.#around.failed(error)
+    this.#isTold = true
   }
 
   #lift(subscription: Subscription): void {

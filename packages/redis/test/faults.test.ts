@@ -64,8 +64,9 @@ describe('F1, F2: Redis is killed', () => {
 
     await redis.start()
     expect(await redis.command('GET', 'witness')).toBe(witness)
-    await notes.converge()
     // Whether the log has lost its end cannot be known: nobody goes on from it.
+    for (const { view } of processes()) await view.next('reset')
+    await notes.converge()
     expect(resets()).toEqual([['gap'], ['gap']])
     await notes.write('after')
     await notes.converge()
@@ -170,5 +171,44 @@ describe('F7: the log is trimmed or evicted', () => {
     await notes.write('after')
     await notes.converge()
     expect(resets()).toEqual([expected, expected])
+  })
+
+  test('the log deleted, and messages missed: a reset', async () => {
+    await setUp()
+    const log = await keyOf('log')
+    await killSubscribers()
+    notes.store.create({ text: 'missed' })
+    // The same connection as the kill: this comes before anybody is back, and the entry before or after it.
+    await admin.sendCommand(['DEL', log])
+    await notes.converge()
+    await notes.write('after')
+    await notes.converge()
+    for (const { view } of processes()) expect(new Set([...view.resets, 'gap'])).toEqual(new Set(['gap']))
+  })
+
+  test('everything evicted for want of memory: a reset', async () => {
+    await setUp()
+    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-random')
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    // Writing makes Redis look for memory: it throws everything away, and refuses all the same.
+    await expect(admin.sendCommand(['SET', 'more', '1'])).rejects.toThrow('OOM')
+    expect(await redis.command('INFO', 'stats')).not.toContain('evicted_keys:0')
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+    for (const { view } of processes()) await view.next('reset')
+    await notes.converge()
+    await notes.write('after')
+  })
+
+  test('no memory for anything new: what is refused comes later', async () => {
+    await setUp()
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    notes.store.create({ text: 'refused' })
+    await vi.waitFor(() => expect(notes.writer.layer.stats().unsent).toBe(1))
+    await notes.writer.view.until((rows) => rows.length === 2)
+    expect(notes.reader.view.rows).toHaveLength(1)
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+    await notes.converge()
+    expect(notes.writer.layer.stats().unsent).toBe(0)
+    expect(resets()).toEqual([[], []])
   })
 })

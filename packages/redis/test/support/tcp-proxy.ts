@@ -10,7 +10,9 @@ export interface TcpProxy {
   cut(): void
   /** Connections stay open, new ones too, and nothing comes through: as when a cable is pulled. */
   mute(): void
-  /** Everything passes again; what was muted stays lost, and its connections are ended. */
+  /** Everything passes again, over the same connections; what was muted stays lost. */
+  unmute(): void
+  /** Everything passes again, over new connections. */
   heal(): void
   stop(): Promise<void>
 }
@@ -58,8 +60,9 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
       endAll()
     },
     mute: () => void (state = 'mute'),
+    unmute: () => void (state = 'open'),
     heal() {
-      if (state === 'mute') endAll()
+      endAll()
       state = 'open'
     },
     async stop() {
