@@ -22,7 +22,7 @@ import { isDeadlock, storeError } from './store-errors.ts'
 import { TableColumns } from './table-columns.ts'
 
 /** What becomes of a transaction that the store has begun. */
-export interface TransactionTrack {
+interface TransactionTrack {
   readonly id: string
   readonly committed: boolean
   /** Changes of it were announced under its id. */

@@ -159,7 +159,7 @@ function stringFrom(holder: EntityProperty, value: unknown): { value: unknown } 
 }
 
 /** The name under which MikroORM registers the type of a property; `undefined` for plain ones and the application's. */
-export function builtInType({ customType }: EntityProperty): string | undefined {
+function builtInType({ customType }: EntityProperty): string | undefined {
   return customType === undefined ? undefined : Type.getOrmType(customType.constructor)
 }
 

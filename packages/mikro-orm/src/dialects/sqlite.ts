@@ -1,4 +1,4 @@
-import { compareValues } from '@rtapi/core/protocol'
+import { compareValues } from '@rtapi/core'
 import { decimalText } from '../decimal-text.ts'
 import type { Column, Comparator, Dialect, Sql } from './dialect.ts'
 import { compareBeside, inList, join, sql } from './sql.ts'

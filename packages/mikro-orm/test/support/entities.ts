@@ -31,7 +31,7 @@ export const Item = defineEntity({
 })
 
 /** With its shelf and its item the database deletes it. */
-export const Mark = defineEntity({
+const Mark = defineEntity({
   name: 'Mark',
   properties: { id: p.integer().primary(), item: () => p.manyToOne(Item).deleteRule('cascade') },
 })
@@ -94,7 +94,7 @@ export const Seat = defineEntity({
   properties: { shelf: () => p.manyToOne(Shelf).primary(), number: p.integer().primary(), taken: p.boolean() },
 })
 
-export const Place = defineEntity({
+const Place = defineEntity({
   name: 'Place',
   embeddable: true,
   properties: { city: p.string(), zipCode: p.string().nullable(), since: p.datetime(3).nullable() },
