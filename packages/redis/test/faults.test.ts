@@ -173,19 +173,6 @@ describe('F7: the log is trimmed or evicted', () => {
     expect(resets()).toEqual([expected, expected])
   })
 
-  test('the log deleted, and messages missed: a reset', async () => {
-    await setUp()
-    const log = await keyOf('log')
-    await killSubscribers()
-    notes.store.create({ text: 'missed' })
-    // The same connection as the kill: this comes before anybody is back, and the entry before or after it.
-    await admin.sendCommand(['DEL', log])
-    await notes.converge()
-    await notes.write('after')
-    await notes.converge()
-    for (const { view } of processes()) expect(new Set([...view.resets, 'gap'])).toEqual(new Set(['gap']))
-  })
-
   test('everything evicted for want of memory: a reset', async () => {
     await setUp()
     await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-random')

@@ -69,6 +69,20 @@ test('a reader that is cut off catches up from the log', async () => {
   expect(notes.reader.reports.filter((report) => report.startsWith('layer.connection')).length).toBeLessThanOrEqual(2)
 })
 
+test('a reader whose log was deleted meanwhile begins anew, and the writer goes on', async () => {
+  await setUp('reader')
+  proxy.cut()
+  notes.store.create({ text: 'unheard' })
+  await notes.writer.view.until((rows) => rows.length === 2)
+  const logs = (await redis.command('KEYS', '*:log')) as string[]
+  expect(await redis.command('DEL', ...logs)).toBe(1)
+  proxy.heal()
+  await notes.converge()
+  await notes.write('after')
+  expect([notes.writer.view.resets, notes.reader.view.resets]).toEqual([[], ['gap']])
+  expect(notes.reader.layer.stats()).toMatchObject({ repaired: 0, lost: 1 })
+})
+
 test('a connection that is dead and does not know it is found by its silence', async () => {
   await setUp('reader')
   proxy.mute()
