@@ -31,6 +31,8 @@ export interface RedisServer extends Service {
 /** Masters of one cluster, all slots among them. */
 export interface RedisCluster {
   readonly masters: readonly RedisServer[]
+  /** Starts a replica of a master, and waits until it has what the master has. */
+  addReplica(master: RedisServer): Promise<RedisServer>
   stop(): Promise<void>
 }
 
@@ -96,46 +98,69 @@ export async function startRedis({ config = {}, sentinel }: RedisOptions = {}): 
 }
 
 /** Starts a cluster of masters, and waits until each knows all. */
-export async function startRedisCluster(count: number, config: RedisOptions['config'] = {}): Promise<RedisCluster> {
-  const masters = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const bus = String(await freePort())
-      return startRedis({
-        config: { 'cluster-enabled': 'yes', 'cluster-port': bus, 'cluster-node-timeout': '1000', ...config },
-      })
-    }),
-  )
-  const stop = async () => void (await Promise.all(masters.map((master) => master.stop())))
+export async function startRedisCluster(count: number): Promise<RedisCluster> {
+  const masters = await Promise.all(Array.from({ length: count }, startClusterNode))
+  const replicas: RedisServer[] = []
+  const stop = async () => void (await Promise.all([...masters, ...replicas].map((server) => server.stop())))
+  const [first, ...others] = masters
+  if (first === undefined) throw new Error('a cluster has a master at least')
   try {
-    const [first, ...others] = masters
     await Promise.all(
       masters.map((master, i) => {
-        const [from, to] = [i, i + 1].map((n) => Math.floor((n * SLOTS) / count))
-        return master.command('CLUSTER', 'ADDSLOTSRANGE', String(from), String(Number(to) - 1))
+        const [from = 0, to = 0] = [i, i + 1].map((n) => Math.floor((n * SLOTS) / count))
+        return master.command('CLUSTER', 'ADDSLOTSRANGE', String(from), String(to - 1))
       }),
     )
-    for (const { port } of others) {
-      const bus = await busPort(masters.find((master) => master.port === port))
-      await first?.command('CLUSTER', 'MEET', '127.0.0.1', String(port), bus)
-    }
-    for (const master of masters)
-      await until(10_000, async () => isWhole(await master.command('CLUSTER', 'INFO'), count))
+    await Promise.all(others.map((other) => meet(other, first)))
+    await Promise.all(masters.map((master) => until(10_000, async () => isWhole(master, count))))
   } catch (error) {
     await stop()
     throw error
   }
-  return { masters, stop }
+  return {
+    masters,
+    stop,
+    async addReplica(master) {
+      const replica = await startClusterNode()
+      replicas.push(replica)
+      await meet(replica, master)
+      await until(10_000, async () => isWhole(replica, count + replicas.length))
+      await replica.command('CLUSTER', 'REPLICATE', String(await master.command('CLUSTER', 'MYID')))
+      await until(10_000, async () =>
+        String(await replica.command('INFO', 'replication')).includes('master_link_status:up'),
+      )
+      // The others must know as well, or else they will not vote for it.
+      await until(10_000, async () => {
+        const views = await Promise.all(masters.map((other) => other.command('CLUSTER', 'NODES')))
+        return views.every((nodes) => String(nodes).includes('slave'))
+      })
+      return replica
+    },
+  }
+}
+
+async function startClusterNode(): Promise<RedisServer> {
+  const bus = String(await freePort())
+  return startRedis({
+    config: {
+      'cluster-enabled': 'yes',
+      'cluster-port': bus,
+      'cluster-node-timeout': '1000',
+      'repl-diskless-sync-delay': '0',
+    },
+  })
+}
+
+async function meet(one: RedisServer, other: RedisServer): Promise<void> {
+  const answer = await other.command('CONFIG', 'GET', 'cluster-port')
+  const { 'cluster-port': bus = '' } = answer as Record<string, string>
+  await one.command('CLUSTER', 'MEET', '127.0.0.1', String(other.port), bus)
 }
 
 const SLOTS = 16_384
 
-async function busPort(server: RedisServer | undefined): Promise<string> {
-  const answer = await server?.command('CONFIG', 'GET', 'cluster-port')
-  return (answer as Record<string, string>)['cluster-port'] ?? ''
-}
-
-function isWhole(info: unknown, count: number): boolean {
-  const text = String(info)
+async function isWhole(server: RedisServer, count: number): Promise<boolean> {
+  const text = String(await server.command('CLUSTER', 'INFO'))
   return text.includes('cluster_state:ok') && text.includes(`cluster_known_nodes:${count}`)
 }
 

@@ -10,7 +10,7 @@ import type { Pauses } from './pauses.ts'
 export interface GroupSurroundings {
   readonly clock: Clock
   readonly pauses: Pauses
-  readonly log: GroupLog
+  readonly log: Pick<GroupLog, 'join' | 'read'>
   readonly codec: EntryCodec
   readonly events: LayerEvents
   readonly counts: LayerCounts

@@ -29,6 +29,8 @@ export interface NotesProcess {
 
 /** Two processes over one database: `writer` writes, and `reader` hears of it through Redis alone. */
 export interface Notes {
+  /** Of all keys. */
+  readonly prefix: string
   readonly store: MemoryStore<Note>
   readonly writer: NotesProcess
   readonly reader: NotesProcess
@@ -42,6 +44,7 @@ export interface Notes {
 export interface NotesOptions extends RedisLayerOptions {
   /** The reader's way to Redis, if it is another one. */
   readonly readerConnection?: RedisConnection
+  readonly readerOptions?: RedisLayerOptions
   /** Puts something between a layer and its process. */
   readonly wrap?: (layer: RedisLayer) => ChannelLayer
 }
@@ -50,7 +53,7 @@ export interface NotesOptions extends RedisLayerOptions {
 export const quick: RedisLayerOptions = { timeout: 500, checkInterval: 300, probeInterval: 200 }
 
 export async function startNotes(connection: RedisConnection, options: NotesOptions = {}): Promise<Notes> {
-  const { readerConnection = connection, wrap = (layer) => layer, ...layerOptions } = options
+  const { readerConnection = connection, readerOptions, wrap = (layer) => layer, ...layerOptions } = options
   const store = memoryStore<Note>({ entity: 'notes', fields: { id: 'integer', text: 'string' } })
   const notes = defineResource('notes', { store, permissions: [allowAny] })
   const prefix = `notes:${crypto.randomUUID()}`
@@ -58,7 +61,8 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
   async function start(to: RedisConnection, isWriter: boolean): Promise<NotesProcess> {
     const reports: string[] = []
     const report = (error: unknown, { during }: ReportContext): void => void reports.push(`${during}: ${String(error)}`)
-    const layer = redisLayer(to, { prefix, ...quick, report, ...layerOptions })
+    const own = isWriter ? layerOptions : { ...layerOptions, ...readerOptions }
+    const layer = redisLayer(to, { prefix, ...quick, report, ...own })
     const limits = { layerTimeout: layerOptions.timeout ?? 500, ownWriteTimeout: 500 }
     const api = createApi({
       resources: [notes],
@@ -74,6 +78,7 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
   const writer = await start(connection, true)
   const reader = await start(readerConnection, false)
   return {
+    prefix,
     store,
     writer,
     reader,
