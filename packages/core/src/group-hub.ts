@@ -18,6 +18,12 @@ export interface Group {
   readonly position: Position
 }
 
+/** Waits until an entry of a group has come. */
+interface Waiter {
+  readonly seq: number
+  readonly done: () => void
+}
+
 interface JoinedGroup {
   name: string
   ready: Promise<void>
@@ -25,7 +31,7 @@ interface JoinedGroup {
   listeners: Set<GroupListener>
   /** Entries that came while the position is being found out: during a join or the repair of a gap. */
   held: { position: Position; entry: LayerEntry }[] | undefined
-  waiters: { seq: number; done: () => void }[]
+  waiters: Set<Waiter>
   /** A loss is being mended; `again` when it was lost once more meanwhile. */
   mending: 'no' | 'yes' | 'again'
 }
@@ -79,6 +85,7 @@ export class GroupHub {
     this.#closed = true
     for (const cancel of this.#retries) cancel()
     this.#retries.clear()
+    for (const group of this.#groups.values()) wake(group, Number.POSITIVE_INFINITY)
     this.#groups.clear()
     await this.#layer.close()
   }
@@ -96,7 +103,7 @@ export class GroupHub {
       position: { epoch: '', seq: 0 },
       listeners: new Set([listener]),
       held: [],
-      waiters: [],
+      waiters: new Set(),
       mending: 'no',
     }
     this.#groups.set(name, group)
@@ -111,10 +118,8 @@ export class GroupHub {
     const group = this.#groups.get(name)
     if (group === undefined || !group.listeners.delete(listener) || group.listeners.size > 0) return
     this.#groups.delete(name)
-    for (const { done } of group.waiters) done()
-    void this.#inTurn(name, async () => {
-      if (!this.#groups.has(name)) await this.#call(() => this.#layer.leave(name))
-    }).catch((error: unknown) => this.#report(error, { during: 'layer.leave' }))
+    wake(group, Number.POSITIVE_INFINITY)
+    this.#exit(name)
   }
 
   /** Publishes; throws or rejects if the layer does not take the entry in time. */
@@ -128,11 +133,30 @@ export class GroupHub {
     return this.#call(() => this.#layer.history(name, since))
   }
 
-  /** Settles when this process has received the entry at `position`, or is not in the group. */
+  /**
+   * Settles when this process has received the entry at `position`, or is not in the group. An entry that does not come in
+   * time has been lost on its way: it is fetched from the log.
+   */
   reached(name: string, position: Position): MaybePromise<void> {
     const group = this.#groups.get(name)
     if (group === undefined || group.position.epoch !== position.epoch || group.position.seq >= position.seq) return
-    return new Promise((done) => group.waiters.push({ seq: position.seq, done }))
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        seq: position.seq,
+        done() {
+          cancel()
+          resolve()
+        },
+      }
+      const cancel = this.#clock.setTimer(this.#limits.layerTimeout, () => {
+        group.waiters.delete(waiter)
+        resolve()
+        if (this.#groups.get(name) !== group || group.held !== undefined) return
+        group.held = []
+        void this.#repair(group)
+      })
+      group.waiters.add(waiter)
+    })
   }
 
   #call<T>(call: () => T | Promise<T>): Promise<T> {
@@ -160,14 +184,25 @@ export class GroupHub {
   }
 
   async #enter(group: JoinedGroup): Promise<void> {
+    const { name } = group
     try {
-      group.position = await this.#inTurn(group.name, () => this.#call(() => this.#layer.join(group.name)))
+      group.position = await this.#inTurn(name, () => this.#call(() => this.#layer.join(name)))
     } catch (error) {
-      // A group that cannot be joined must not look joined to whoever asks next.
-      if (this.#groups.get(group.name) === group) this.#groups.delete(group.name)
+      // A group that cannot be joined must not look joined to whoever asks next, nor stay joined if it was after all.
+      if (this.#groups.get(name) === group && group.mending === 'no') {
+        this.#groups.delete(name)
+        this.#exit(name)
+      }
       throw error
     }
-    this.#release(group)
+    if (group.mending === 'no') this.#release(group)
+  }
+
+  /** Leaves a group on the layer, unless somebody is in it again by then. */
+  #exit(name: string): void {
+    this.#inTurn(name, async () => {
+      if (!this.#closed && !this.#groups.has(name)) await this.#call(() => this.#layer.leave(name))
+    }).catch((error: unknown) => this.#report(error, { during: 'layer.leave' }))
   }
 
   #deliver(name: string, position: Position, entry: LayerEntry): void {
@@ -194,10 +229,7 @@ export class GroupHub {
         this.#report(error, { during: 'group.receive' })
       }
     }
-    if (group.waiters.length === 0) return
-    const waiting = group.waiters
-    group.waiters = waiting.filter((waiter) => waiter.seq > seq)
-    for (const waiter of waiting) if (waiter.seq <= seq) waiter.done()
+    wake(group, seq)
   }
 
   /** Passes on what was held back, now that the position is known. */
@@ -214,7 +246,7 @@ export class GroupHub {
     } catch (error) {
       this.#report(error, { during: 'layer.history' })
     }
-    if (this.#groups.get(group.name) !== group || group.held === undefined) return
+    if (this.#groups.get(group.name) !== group || group.held === undefined || group.mending !== 'no') return
     if (entries === 'gone') return this.#lose(group)
     for (const { seq, entry } of entries) if (seq === group.position.seq + 1) this.#accept(group, seq, entry)
     const next = group.held.find(
@@ -234,7 +266,7 @@ export class GroupHub {
     }
     group.mending = 'yes'
     group.held = []
-    for (const { done } of group.waiters.splice(0)) done()
+    wake(group, Number.POSITIVE_INFINITY)
     group.ready = this.#rejoin(group)
     for (const listener of group.listeners) {
       try {
@@ -251,7 +283,12 @@ export class GroupHub {
         const position = await this.#inTurn(group.name, () => this.#call(() => this.#layer.join(group.name)))
         if (this.#groups.get(group.name) !== group) return
         if (this.#lostAgain(group)) continue
+        // Late entries of a log that is gone are no sign of another loss.
+        const { epoch } = group.position
+        if (epoch !== position.epoch) group.held = group.held?.filter((held) => held.position.epoch !== epoch)
         group.position = position
+        // What was to be waited for is behind it, or in another log.
+        wake(group, Number.POSITIVE_INFINITY)
         this.#release(group)
         return
       } catch (error) {
@@ -279,5 +316,15 @@ export class GroupHub {
       const cancel = this.#clock.setTimer(REJOIN_DELAY, wake)
       this.#retries.add(wake)
     })
+  }
+}
+
+/** Tells those who wait for entries up to this one. */
+function wake({ waiters }: JoinedGroup, seq: number): void {
+  if (waiters.size === 0) return
+  for (const waiter of waiters) {
+    if (waiter.seq > seq) continue
+    waiters.delete(waiter)
+    waiter.done()
   }
 }
