@@ -119,11 +119,6 @@ describe('entries', () => {
     ])
     expect(reports).toEqual(['group.receive', 'group.lost'])
   })
-
-  test('of groups that nobody is in are nobody’s', async () => {
-    deliver(1)
-    expect(await taken()).toEqual([])
-  })
 })
 
 describe('a hole', () => {
