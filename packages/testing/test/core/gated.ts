@@ -40,11 +40,19 @@ export interface Gated<R extends Row> {
   readonly calls: { find: number; read: number; keys: number }
 }
 
-/** Puts doors before the reads of a store. What is read is what is there when the door lets through. */
-export function gated<R extends Row>(store: Store<R>): Gated<R> {
+/**
+ * Puts doors before the reads of a store: what is read is what is there when the door lets through. With `late` the
+ * doors are behind the reads: what comes out may be old by then.
+ */
+export function gated<R extends Row>(store: Store<R>, { late = false }: { readonly late?: boolean } = {}): Gated<R> {
   const find = new Door()
   const read = new Door()
   const calls = { find: 0, read: 0, keys: 0 }
+  const through = <T>(door: Door, work: () => MaybePromise<T>): MaybePromise<T> => {
+    if (!late) return door.pass(work)
+    const result = work()
+    return door.pass(() => result)
+  }
   return {
     find,
     read,
@@ -55,11 +63,11 @@ export function gated<R extends Row>(store: Store<R>): Gated<R> {
       read(keys) {
         calls.read++
         calls.keys += keys.length
-        return read.pass(() => store.read(keys))
+        return through(read, () => store.read(keys))
       },
       find(query) {
         calls.find++
-        return find.pass(() => store.find(query))
+        return through(find, () => store.find(query))
       },
       create: (data) => store.create(data),
       update: (key, patch, where) => store.update(key, patch, where),
