@@ -46,8 +46,9 @@ export class CollectionCapture {
       const shape = this.#book.shapeOf(this.#book.metaOf(entity))
       const known = this.#book.stored(shape, entity)
       const key = keyOfKnown(shape, known)
-      // The columns of the record are what they were.
-      const write = { entity: shape.entity, key, action: 'update', before: known, after: known } as const
+      // The columns of the record are what they were, whatever that is.
+      const columns = this.#book.isCertain(entity) ? { before: known, after: known } : {}
+      const write = { entity: shape.entity, key, action: 'update', ...columns } as const
       await this.#staged.stage(
         context,
         key === undefined ? coarseWrite([shape.entity]) : recordWrite({ ...write, key }),

@@ -5,6 +5,7 @@ import { type Statement, readStatement } from './statement.ts'
 /** What the tap needs of a connection to the database, which MikroORM gets from its query compiler Kysely. */
 interface PhysicalConnection {
   executeQuery(query: { readonly sql: string }, ...rest: readonly unknown[]): Promise<unknown>
+  streamQuery?(query: { readonly sql: string }, ...rest: readonly unknown[]): AsyncIterableIterator<unknown>
 }
 
 /** Lends connections. Derived executors lend them from the same pool. */
@@ -179,7 +180,29 @@ export class ConnectionTap<Entry> {
       )
       return result
     }
+    const stream = connection.streamQuery?.bind(connection)
+    if (stream !== undefined) {
+      connection.streamQuery = (query, ...rest) => this.#watch(track, query.sql, stream(query, ...rest))
+    }
     return track
+  }
+
+  /** A statement whose rows are read one by one is done when they have been, or when nobody asks for more. */
+  async *#watch(
+    track: ConnectionTrack<Entry>,
+    sql: string,
+    results: AsyncIterableIterator<unknown>,
+  ): AsyncIterableIterator<unknown> {
+    let failure: { readonly error: unknown } | undefined
+    try {
+      yield* results
+    } catch (error) {
+      failure = { error }
+      throw error
+    } finally {
+      if (failure === undefined) this.#succeeded(track, readStatement(sql), sql)
+      else this.#failed(track, failure.error)
+    }
   }
 
   #succeeded(track: ConnectionTrack<Entry>, statement: Statement, sql: string): void {

@@ -9,23 +9,33 @@ import {
 } from '@mikro-orm/core'
 import type { Json } from '@rtapi/core'
 import { Cascades, type DefaultRules } from './cascades.ts'
+import type { Dialect } from './dialects/dialect.ts'
 import { type EntityShape, shapeOf } from './entity-shape.ts'
-import { type RawRow, knownOfData } from './record.ts'
+import { type RawRow, knownOfData, knownOfEntity } from './record.ts'
 
 /** What the captures have to know of the entities; read from the metadata once. */
 export class EntityBook {
   readonly cascades: Cascades
   readonly #metadata: MetadataStorage
   readonly #platform: Platform
+  readonly #dialect: Dialect
+  readonly #trustLoaded: boolean
+  readonly #locked = new WeakSet<object>()
   readonly #shapes = new Map<EntityMetadata, EntityShape>()
   readonly #manyToMany = new Map<EntityMetadata, readonly EntityProperty[]>()
   readonly #tables = new Map<string, readonly EntityMetadata[]>()
 
-  constructor(metadata: MetadataStorage, platform: Platform, rules: DefaultRules) {
+  constructor(
+    metadata: MetadataStorage,
+    platform: Platform,
+    options: { readonly dialect: Dialect; readonly rules: DefaultRules; readonly trustLoaded: boolean },
+  ) {
+    this.#dialect = options.dialect
+    this.#trustLoaded = options.trustLoaded
     this.#metadata = metadata
     this.#platform = platform
     const metas = [...metadata.getAll().values()].filter(({ embeddable, virtual }) => !embeddable && virtual !== true)
-    this.cascades = new Cascades(metas, rules)
+    this.cascades = new Cascades(metas, options.rules)
     for (const meta of metas) {
       const table = meta.tableName.toLowerCase()
       this.#tables.set(table, [...(this.#tables.get(table) ?? []), meta])
@@ -57,6 +67,31 @@ export class EntityBook {
   /** The metadata under which the driver is given an entity. */
   metaOfClass<E extends object>(entityName: EntityName<E>): EntityMetadata {
     return this.#metadata.get(entityName)
+  }
+
+  /**
+   * What a flush has just written of an entity, in wire form.
+   * @param payload - what it wrote, by the names of the properties; absent: every field of the entity.
+   */
+  written(shape: EntityShape, entity: object, payload?: object): Record<string, Json> {
+    return knownOfEntity(shape, entity, (field, value) => {
+      const { property, holder, type, nullable } = field
+      const isWritten = payload === undefined || property.name in payload || property.primary === true
+      return isWritten && !this.#dialect.mayRound({ sql: '', holder, type, nullable }, value)
+    })
+  }
+
+  /** Nobody else can have changed the record of this entity since it was read. */
+  markLocked(entity: object): void {
+    this.#locked.add(entity)
+  }
+
+  /**
+   * Whether what the entity held when it was read is what the record held when it was written. If not so, somebody else
+   * may have changed it in between, and only the key is certain.
+   */
+  isCertain(entity: object): boolean {
+    return this.#trustLoaded || this.#locked.has(entity)
   }
 
   /** What is known of an entity as it was last read from the database or written to it, in wire form. */

@@ -17,6 +17,9 @@ interface DriverOptions {
   readonly loggerContext?: { readonly id?: unknown }
 }
 
+/** Statements which do not say to which tables they write. */
+const OPAQUE: ReadonlySet<string> = new Set(['call', 'execute', 'do', 'copy', 'load'])
+
 type DriverMethod = (entity: EntityName<object>, ...rest: readonly unknown[]) => Promise<DriverResult>
 type MethodName =
   | 'nativeInsert'
@@ -85,12 +88,12 @@ export class NativeCapture {
   }
 
   /** The unit of work announces the record of this payload itself. */
-  claim(context: TransactionContext | undefined, payload: object): void {
+  claim(context: TransactionContext | undefined, payload: object): Unit | undefined {
     const units = context && this.#claims.get(context)?.units
     const unit = units?.get(payload)
-    if (unit === undefined) return
-    unit.claimed = true
+    if (unit !== undefined) unit.claimed = true
     units?.delete(payload)
+    return unit
   }
 
   /** The unit of work announces the deletion of this key itself. */
@@ -112,7 +115,7 @@ export class NativeCapture {
   written(sql: string, transaction: OpenTransaction<StagedWrite> | undefined): void {
     if (this.#inside.getStore() === true) return
     for (const { verb, tables } of readWrites(sql, (name) => this.#book.isTable(name))) {
-      if (verb === 'call' || verb === 'do' || verb === 'copy' || verb === 'load') this.#uncaptured.count(verb, 'missed')
+      if (OPAQUE.has(verb)) this.#uncaptured.count(verb, 'missed')
       for (const table of tables) {
         const entities = this.#book.entitiesOf(table, verb)
         this.#staged().stageIn(transaction, {
@@ -173,7 +176,10 @@ export class NativeCapture {
     const shape = this.#book.shapeOf(meta)
     const units = data.map((payload, i) => {
       const changesKey = meta.primaryKeys.some((key) => isObject(payload) && key in payload)
-      return this.#unit(options, payload, changesKey ? undefined : keysOfWhere(shape, wheres[i]))
+      const where = wheres[i]
+      // A batch looks at the versions before it writes, and not in the statement.
+      const checked = data.length === 1 && isObject(where) && meta.versionProperty in where
+      return this.#unit(options, payload, changesKey ? undefined : keysOfWhere(shape, where), checked)
     })
     return this.#stage(options, new NativeUnits('update', shape, units, this.#uncaptured))
   }
@@ -189,8 +195,8 @@ export class NativeCapture {
     return this.#staged().stage(context, write)
   }
 
-  #unit(options: unknown, payload: unknown, keys: readonly Key[] | undefined): Unit {
-    const unit: Unit = { keys, claimed: false }
+  #unit(options: unknown, payload: unknown, keys: readonly Key[] | undefined, checked = false): Unit {
+    const unit: Unit = { keys, checked, claimed: false }
     const context = contextOf(options)
     if (context !== undefined && isObject(payload)) this.#claimsOf(context).units.set(payload, unit)
     return unit

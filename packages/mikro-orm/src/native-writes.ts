@@ -10,6 +10,8 @@ import type { UncapturedWrites } from './uncaptured.ts'
 /** One record that a statement of the driver wrote, or what is known of several. */
 export interface Unit {
   readonly keys: readonly Key[] | undefined
+  /** The statement wrote only if nobody had written the record since it was read: it asked for its version. */
+  readonly checked: boolean
   /** The unit of work has announced it. */
   claimed: boolean
 }

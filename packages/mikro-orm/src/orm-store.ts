@@ -38,6 +38,8 @@ export interface OrmStoreContext {
   fork(): SqlEntityManager
   /** Runs statements of the store that change nothing. */
   quietly<T>(work: () => Promise<T>): Promise<T>
+  /** The record of this entity is locked until the end of the transaction. */
+  locked(entity: object): void
   /** The transaction that is open on this entity manager. */
   trackOf(em: SqlEntityManager): Promise<TransactionTrack>
 }
@@ -104,9 +106,8 @@ export class OrmStore implements Store {
     const values = valuesOf(this.#shape, patch)
     const matching = this.#isAmong([key], this.#compile(where))
     return this.#write(async (em) => {
-      const found = await this.#lock(em, matching)
-      if (found === undefined) return null
-      const entity = em.map<object>(this.#shape.meta.class, found)
+      const entity = await this.#lock(em, matching)
+      if (entity === undefined) return null
       em.assign<object>(entity, values, { mergeEmbeddedProperties: false })
       return this.#save(em, entity, values)
     })
@@ -115,9 +116,8 @@ export class OrmStore implements Store {
   async delete(key: Key, where: Filter): Promise<WriteResult | null> {
     const matching = this.#isAmong([key], this.#compile(where))
     return this.#write(async (em) => {
-      const found = await this.#lock(em, matching)
-      if (found === undefined) return null
-      const entity = em.map<object>(this.#shape.meta.class, found)
+      const entity = await this.#lock(em, matching)
+      if (entity === undefined) return null
       const row = rowOfEntity(this.#shape, entity)
       em.remove(entity)
       return () => row
@@ -164,12 +164,16 @@ export class OrmStore implements Store {
   }
 
   /** Reads a record that nobody else can change before the end of the transaction. */
-  async #lock(em: SqlEntityManager, where: Sql): Promise<RawRow | undefined> {
+  async #lock(em: SqlEntityManager, where: Sql): Promise<object | undefined> {
     if (this.#context.dialect.locksByWriting) {
       const { touch } = this.#columns
       await this.#context.quietly(async () => em.execute(touch, [], 'run'))
     }
-    return (await this.#select(em, where, { lock: true }))[0]
+    const [found] = await this.#select(em, where, { lock: true })
+    if (found === undefined) return undefined
+    const entity = em.map<object>(this.#shape.meta.class, found)
+    this.#context.locked(entity)
+    return entity
   }
 
   /** Flushes with the commit; what the columns may round is read again before. Answers how to make the row afterwards. */

@@ -25,12 +25,19 @@ export function rowOfRaw(shape: EntityShape, raw: RawRow, platform: Platform): R
   return row
 }
 
-/** What is known of an entity's comparable fields; fields that are not loaded are missing. */
-export function knownOfEntity(shape: EntityShape, entity: object): Record<string, Json> {
+/**
+ * What is known of an entity's comparable fields; fields that are not loaded are missing.
+ * @param isKnown - whether the column holds just what the entity does.
+ */
+export function knownOfEntity(
+  shape: EntityShape,
+  entity: object,
+  isKnown: (field: Field, value: unknown) => boolean = () => true,
+): Record<string, Json> {
   const known: Record<string, Json> = {}
   for (const [name, field] of shape.fields) {
     const value = isComparable(field) ? valueOf(field.property, entity) : undefined
-    if (value !== undefined) setKnown(known, name, field, value)
+    if (value !== undefined && isKnown(field, value)) setKnown(known, name, field, value)
   }
   return known
 }

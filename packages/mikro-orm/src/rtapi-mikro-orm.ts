@@ -29,6 +29,13 @@ export interface RtapiMikroOrmOptions {
    * a schema. @default a fork of `orm.em` outside of any request or transaction
    */
   readonly fork?: () => EntityManager
+  /**
+   * What an entity held when it was loaded is taken for what its record held when it was written. Changes then travel
+   * to fewer views; but if somebody else changed a field between the load and the flush by which views are grouped, a
+   * view may miss the change. Without it, such values count only where the flush has checked a version, or the store has
+   * locked the record. @default false
+   */
+  readonly trustLoaded?: boolean
 }
 
 export interface EntityStoreOptions<Excluded extends string = never> {
@@ -79,8 +86,9 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
   const report = options.report ?? loggerReport(config)
   const rules = config.get('schemaGenerator')
   const book = new EntityBook(orm.getMetadata(), platform, {
-    delete: rules?.defaultDeleteRule,
-    update: rules?.defaultUpdateRule,
+    dialect,
+    rules: { delete: rules?.defaultDeleteRule, update: rules?.defaultUpdateRule },
+    trustLoaded: options.trustLoaded === true,
   })
   const uncaptured = new UncapturedWrites(report)
   const native: NativeCapture = new NativeCapture(() => staged, book, uncaptured)
@@ -98,6 +106,7 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     report,
     fork: () => (options.fork?.() ?? em.fork({ disableContextResolution: true })) as SqlEntityManager,
     quietly: (work) => native.quietly(work),
+    locked: (entity) => book.markLocked(entity),
     async trackOf(fork) {
       const { transaction } = await staged.tap.trackOf(fork.getTransactionContext<TransactionContext>() ?? {})
       if (transaction === undefined) throw new Error('the entity manager has no open transaction')

@@ -43,6 +43,7 @@ export function readStatement(sql: string): Statement {
     case 'with':
     case 'copy':
     case 'call':
+    case 'execute':
     case 'do':
     case 'load':
       return { type: 'write' }
@@ -59,7 +60,8 @@ export interface WriteStatement {
 
 const LITERAL = /'(?:[^'\\]|\\.|'')*'/gs
 /** Writes stand at the beginning, or behind what ends or begins a part of `with`; some can only be whole statements. */
-const WRITE = /(?:(?:^|[;()])\s*(insert|update|delete|replace|merge)|(?:^|;)\s*(truncate|call|do|copy|load))\b/gi
+const WRITE =
+  /(?:(?:^|[;()])\s*(insert|update|delete|replace|merge)|(?:^|;)\s*(truncate|call|execute|do|copy|load))\b/gi
 const IDENTIFIER = /"([^"]+)"|`([^`]+)`|\[([^\]]+)\]|([a-z_][\w$]*)/gi
 /** Where the part of a statement ends that names its tables. */
 const HEAD_END: Readonly<Record<string, RegExp>> = {

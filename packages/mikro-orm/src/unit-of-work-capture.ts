@@ -59,7 +59,7 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
       const context = contextOf(em)
       if (changeSet !== undefined) this.#native.claim(context, changeSet.payload)
       const shape = this.#book.shapeOf(changeSet?.meta ?? meta)
-      const after = withNulls(shape, knownOfEntity(shape, entity))
+      const after = withNulls(shape, entity, this.#book.written(shape, entity))
       return this.#stage(context, shape, { action: 'create', key: keyOfKnown(shape, after), after })
     })
   }
@@ -67,10 +67,13 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
   afterUpdate({ entity, meta, em, changeSet }: EventArgs<object>): Waiting {
     return this.#guard(() => {
       const context = contextOf(em)
-      if (changeSet !== undefined) this.#native.claim(context, changeSet.payload)
+      const payload = changeSet?.payload ?? {}
+      const checked = this.#native.claim(context, payload)?.checked === true
       const shape = this.#book.shapeOf(changeSet?.meta ?? meta)
-      const before = this.#book.known(shape, changeSet?.originalEntity ?? {})
-      const after = knownOfEntity(shape, entity)
+      const original = this.#book.known(shape, changeSet?.originalEntity ?? {})
+      const certain = checked || this.#book.isCertain(entity)
+      const before = certain ? original : keyFieldsOf(shape, original)
+      const after = { ...before, ...this.#book.written(shape, entity, certain ? undefined : payload) }
       return this.#stageUpdate(context, shape, before, after)
     })
   }
@@ -80,7 +83,8 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
       const context = contextOf(em)
       const shape = this.#book.shapeOf(changeSet?.meta ?? meta)
       if (changeSet !== undefined) this.#native.claimDelete(context, shape.meta.root, changeSet.getPrimaryKey())
-      const before = this.#book.known(shape, this.#deleted.get(entity) ?? {})
+      const original = this.#book.known(shape, this.#deleted.get(entity) ?? {})
+      const before = this.#book.isCertain(entity) ? original : keyFieldsOf(shape, original)
       const key = keyOfKnown(shape, before) ?? keyOfKnown(shape, knownOfEntity(shape, entity))
       return both(
         this.#stage(context, shape, { action: 'delete', key, before }),
@@ -93,7 +97,7 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
   afterUpsert({ entity, meta, em }: EventArgs<object>): Waiting {
     return this.#guard(() => {
       const shape = this.#book.shapeOf(meta)
-      const after = knownOfEntity(shape, entity)
+      const after = keyFieldsOf(shape, knownOfEntity(shape, entity))
       const context = this.#native.contextOfUpsert(em) ?? contextOf(em)
       return this.#stage(context, shape, { action: 'update', key: keyOfKnown(shape, after), after })
     })
@@ -149,10 +153,17 @@ function both(first: Waiting, second: Waiting): Waiting {
 }
 
 /** What a new record was not given and has no default for is null. */
-function withNulls(shape: EntityShape, known: Record<string, Json>): Known {
-  for (const { name, type, nullable, optional } of shape.fields.values()) {
+function withNulls(shape: EntityShape, entity: object, known: Record<string, Json>): Known {
+  for (const { name, property, type, nullable, optional } of shape.fields.values()) {
     const comparable = type !== 'json' && type !== 'bytes'
-    if (comparable && nullable && optional !== true && known[name] === undefined) known[name] = null
+    const absent = (Reflect.get(entity, property.name) ?? null) === null
+    if (comparable && nullable && optional !== true && absent) known[name] = null
   }
   return known
+}
+
+function keyFieldsOf(shape: EntityShape, known: Known): Known {
+  return Object.fromEntries(
+    (shape.key ?? []).flatMap(({ name }) => (name in known ? [[name, known[name] ?? null]] : [])),
+  )
 }

@@ -30,9 +30,13 @@ export type WireValue<T> = T extends null | undefined
       ? Unmarked<T>
       : T extends readonly (infer Item)[]
         ? readonly WireValue<Item>[]
-        : T extends object
-          ? { readonly [K in keyof T as K extends string ? (T[K] extends Method ? never : K) : never]: WireValue<T[K]> }
-          : Json
+        : keyof T extends never
+          ? Json
+          : T extends object
+            ? {
+                readonly [K in keyof T as K extends string ? (T[K] extends Method ? never : K) : never]: WireValue<T[K]>
+              }
+            : Json
 
 type Method = (...args: never[]) => unknown
 
@@ -57,21 +61,27 @@ type TargetOf<V> =
         : never
 
 type HiddenNames<E> = (E extends { [HiddenProps]?: infer Names } ? Names : never) | BrandedHidden<E>
-type BrandedHidden<E> = { [K in keyof E]-?: NonNullable<E[K]> extends Hidden.Brand ? K : never }[keyof E]
+type BrandedHidden<E> = {
+  [K in keyof E]-?: unknown extends E[K] ? never : keyof Hidden.Brand extends keyof NonNullable<E[K]> ? K : never
+}[keyof E]
 
 type FieldName<E, K extends keyof E> = K extends string
   ? K extends HiddenNames<E>
     ? never
-    : NonNullable<E[K]> extends Method | Collection<object> | ScalarReference<unknown>
-      ? never
-      : [TargetOf<NonNullable<E[K]>>] extends [never]
-        ? K
-        : [KeyOf<TargetOf<NonNullable<E[K]>>>] extends [never]
-          ? never
-          : `${K}Id`
+    : unknown extends E[K]
+      ? K
+      : NonNullable<E[K]> extends Method | Collection<object> | ScalarReference<unknown>
+        ? never
+        : [TargetOf<NonNullable<E[K]>>] extends [never]
+          ? K
+          : [KeyOf<TargetOf<NonNullable<E[K]>>>] extends [never]
+            ? never
+            : `${K}Id`
   : never
 
-type FieldValue<V> =
+type FieldValue<V> = unknown extends V ? Json : KnownValue<V>
+
+type KnownValue<V> =
   | ([TargetOf<NonNullable<V>>] extends [never] ? WireValue<NonNullable<V>> : KeyOf<TargetOf<NonNullable<V>>>)
   | (V extends null | undefined ? null : never)
 

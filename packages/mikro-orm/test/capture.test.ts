@@ -1,9 +1,9 @@
-import { raw } from '@mikro-orm/core'
+import { raw, wrap } from '@mikro-orm/core'
 import { thing } from '@rtapi/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { rtapiMikroOrm } from '../src/index.ts'
 import { type DatabaseName, missing } from './support/databases.ts'
-import { Box, Draft, Employee, Item, Label, Note, Person, Seat, Shelf, Thing } from './support/entities.ts'
+import { Box, Draft, Employee, Item, Label, Note, Person, Sample, Seat, Shelf, Thing } from './support/entities.ts'
 import { type Watched, watch } from './support/recording.ts'
 
 const everywhere: readonly DatabaseName[] = ['sqlite', 'postgres', 'mariadb']
@@ -33,37 +33,81 @@ describe.each(everywhere)('on %s', async (name) => {
       at.announced()
     }
 
-    test('what is known of a record: relations by the keys of their targets', async () => {
+    test('of an update what it has written, and relations by the keys of their targets', async () => {
       await fill()
       const em = fork()
       const item = await em.findOneOrFail(Item, 1)
       item.shelf = em.getReference(Shelf, 2)
       await em.flush()
-      expect(at.change('Item', 1)).toMatchObject({
+      expect(at.change('Item', 1)).toMatchObject({ action: 'update', before: { id: 1 }, after: { id: 1, shelfId: 2 } })
+      em.remove(item)
+      at.announced()
+      await em.flush()
+      expect(at.change('Item', 1)).toMatchObject({ action: 'delete', before: { id: 1 } })
+    })
+
+    test('what somebody else may have changed since it was loaded is not said', async () => {
+      await fill()
+      const em = fork()
+      const [found, ...rest] = await em.find(Thing, {})
+      expect(rest).toEqual([])
+      await at.other.em.fork().nativeUpdate(Thing, { id: 1 }, { owner: 'somebody else' })
+      if (found !== undefined) found.text = 'new'
+      await em.flush()
+      expect(at.change('Thing', 1)).toEqual({
+        type: 'change',
+        entity: 'Thing',
+        key: 1,
         action: 'update',
-        before: { id: 1, shelfId: 1 },
-        after: { id: 1, shelfId: 2 },
+        before: { id: 1 },
+        after: { id: 1, text: 'new' },
       })
     })
 
-    test('of a bare reference and of a partial load only what is loaded', async () => {
+    test('of a record that the store has locked: all that it held and holds', async () => {
+      await fill()
+      const items = at.live.store(Item)
+      await items.update(1, { shelfId: 2 }, { type: 'const', value: true })
+      expect(at.change('Item', 1)).toMatchObject({ before: { id: 1, shelfId: 1 }, after: { id: 1, shelfId: 2 } })
+      at.announced()
+      await items.delete(1, { type: 'const', value: true })
+      expect(at.change('Item', 1)).toMatchObject({ action: 'delete', before: { id: 1, shelfId: 2 } })
+    })
+
+    test('of a record whose version the statement has asked for: all that was loaded', async () => {
+      const em = fork()
+      for (const key of ['a', 'b']) em.create(Sample, { name: key, memo: 'old', small: 1 })
+      await em.flush()
+      at.announced()
+      const [first, second] = await fork().find(Sample, {}, { orderBy: { name: 'asc' } })
+      if (first === undefined || second === undefined) throw new Error('nothing was found')
+      first.memo = 'new'
+      await wrap(first, true).__em?.flush()
+      expect(at.change('Sample', 'a')).toMatchObject({
+        before: { memo: 'old', small: 1, revision: 1 },
+        after: { memo: 'new', small: 1, revision: 2 },
+      })
+      at.announced()
+      // Of several at once the versions are looked at before.
+      first.memo = second.memo = 'newer'
+      await wrap(first, true).__em?.flush()
+      expect(at.change('Sample', 'b')).toMatchObject({ before: { name: 'b' }, after: { memo: 'newer', revision: 2 } })
+      expect(at.change('Sample', 'b')?.before).not.toHaveProperty('small')
+    })
+
+    test('of a bare reference and of a partial load what is written', async () => {
       await fill()
       const em = fork()
       em.getReference(Thing, 1).text = 'new'
       await em.flush()
       expect(at.change('Thing', 1)).toMatchObject({ before: { id: 1 }, after: { id: 1, text: 'new' } })
-      expect(at.change('Thing', 1)?.before).not.toHaveProperty('owner')
-      expect(at.change('Thing', 1)?.after).not.toHaveProperty('owner')
       at.announced()
-
       const other = fork()
       const found = await other.findOneOrFail(Thing, 1, { fields: ['owner'] })
       found.owner = 'bob'
       await other.flush()
-      expect(at.change('Thing', 1)).toMatchObject({ before: { id: 1, owner: 'ann' }, after: { id: 1, owner: 'bob' } })
-      expect(at.change('Thing', 1)?.before).not.toHaveProperty('text')
+      expect(at.change('Thing', 1)).toMatchObject({ before: { id: 1 }, after: { id: 1, owner: 'bob' } })
       at.announced()
-
       const last = fork()
       last.remove(last.getReference(Thing, 1))
       await last.flush()
@@ -79,7 +123,7 @@ describe.each(everywhere)('on %s', async (name) => {
         found.owner = 'never written'
         em.clear()
       })
-      expect(at.change('Thing', 1)).toMatchObject({ before: { owner: 'ann' }, after: { owner: 'bob' } })
+      expect(at.change('Thing', 1)).toMatchObject({ after: { owner: 'bob' } })
     })
 
     test('a value that the database computed', async () => {
@@ -88,7 +132,15 @@ describe.each(everywhere)('on %s', async (name) => {
       const found = await em.findOneOrFail(Thing, 1)
       found.version = raw('version + 41')
       await em.flush()
-      expect(at.change('Thing', 1)).toMatchObject({ before: { version: 1 }, after: { version: 42 } })
+      expect(at.change('Thing', 1)).toMatchObject({ after: { version: 42 } })
+    })
+
+    test('not what the column may have rounded', async () => {
+      const em = fork()
+      em.create(Thing, { ...thing({ id: 1, text: 'a' }), price: '1.23456789' } as never)
+      await em.flush()
+      expect(at.change('Thing', 1)?.after).toMatchObject({ text: 'a' })
+      if (name !== 'sqlite') expect(at.change('Thing', 1)?.after).not.toHaveProperty('price')
     })
 
     test('several flushes of a transaction are one change from the first state to the last', async () => {
@@ -106,7 +158,7 @@ describe.each(everywhere)('on %s', async (name) => {
       expect(at.batches).toHaveLength(1)
       expect(at.change('Thing', 1)).toMatchObject({
         action: 'update',
-        before: { owner: 'ann', text: 'one' },
+        before: { id: 1 },
         after: { owner: 'new', text: '' },
       })
     })
@@ -230,6 +282,17 @@ describe.each(everywhere)('on %s', async (name) => {
       expect(at.announced()).toEqual(ids.map((id) => `create Person ${id}`))
     })
 
+    test.runIf(name === 'postgres')('a statement whose rows are streamed', async () => {
+      await fill()
+      const kysely = fork().getKysely<{ shelf: { id: number; name: string } }>()
+      const names: string[] = []
+      for await (const row of kysely.updateTable('shelf').set({ name: 'new' }).returning('name').stream(1)) {
+        names.push(row.name)
+      }
+      expect(names).toEqual(['new', 'new'])
+      expect(at.announced()).toEqual(['coarse Shelf'])
+    })
+
     test('statements past the driver are counted, and reported once of each kind', async () => {
       await fill()
       const before = at.live.uncaptured()
@@ -312,6 +375,38 @@ describe('without transactions around each flush', () => {
       em.remove(box)
       await em.flush()
       expect(new Set(at.announced())).toEqual(new Set(['delete Box 1', 'coarse Label']))
+    } finally {
+      await at.close()
+    }
+  })
+})
+
+describe('when what is loaded is trusted', () => {
+  test('changes say all that was loaded, of partial loads what is', async () => {
+    const at = await watch('sqlite', { rtapi: { trustLoaded: true } })
+    try {
+      const em = at.orm.em.fork()
+      em.create(Thing, thing({ id: 1, text: 'one', owner: 'ann' }) as never)
+      await em.flush()
+      at.announced()
+      const found = await at.orm.em.fork().findOneOrFail(Thing, 1)
+      found.owner = 'bob'
+      await wrap(found, true).__em?.flush()
+      expect(at.change('Thing', 1)).toMatchObject({
+        before: { text: 'one', owner: 'ann' },
+        after: { text: 'one', owner: 'bob' },
+      })
+      at.announced()
+      const part = await at.orm.em.fork().findOneOrFail(Thing, 1, { fields: ['owner'] })
+      part.owner = 'eve'
+      await wrap(part, true).__em?.flush()
+      expect(at.change('Thing', 1)).toMatchObject({ before: { owner: 'bob' }, after: { owner: 'eve' } })
+      expect(at.change('Thing', 1)?.before).not.toHaveProperty('text')
+      at.announced()
+      const last = at.orm.em.fork()
+      last.remove(await last.findOneOrFail(Thing, 1))
+      await last.flush()
+      expect(at.change('Thing', 1)).toMatchObject({ action: 'delete', before: { owner: 'eve', text: 'one' } })
     } finally {
       await at.close()
     }

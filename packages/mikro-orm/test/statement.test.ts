@@ -52,6 +52,7 @@ test.each([
   ['with a as (select * from task for update of task) select * from a', []],
   ['update unknown set a = 1', ['update']],
   ['call do_it()', ['call']],
+  ['execute prepared (1)', ['execute']],
   ['do $$ begin delete from task; end $$', ['do']],
   ['update task set price = (truncate(price, 2)), title = (replace(title, 1, 2))', ['update task', 'replace']],
 ])('%s', (sql, expected) => {

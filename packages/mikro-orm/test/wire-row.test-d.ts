@@ -8,7 +8,7 @@ import {
   defineEntity,
   p,
 } from '@mikro-orm/core'
-import { type Store, allowAny, defineResource } from '@rtapi/core'
+import { type Json, type Store, allowAny, defineResource } from '@rtapi/core'
 import { assertType, expectTypeOf, test } from 'vitest'
 import type { RtapiMikroOrm, WireRow } from '../src/index.ts'
 
@@ -33,6 +33,8 @@ const Task = defineEntity({
     createdAt: p.datetime().onCreate(() => new Date()),
     version: p.integer().version(),
     meta: p.json<{ tags: string[]; at: Date }>(),
+    anything: p.json<unknown>(),
+    plain: p.json<object>(),
     password: p.string().hidden(),
     address: () => p.embedded(Address),
     owner: () => p.manyToOne(Owner),
@@ -54,6 +56,8 @@ interface TaskWire {
   readonly dueAt: string | null
   readonly createdAt: string
   readonly version: number
+  readonly anything: Json
+  readonly plain: Json
   readonly meta: { readonly tags: readonly string[]; readonly at: string }
   readonly address: { readonly city: string; readonly since: string | null }
   readonly ownerId: string

@@ -76,7 +76,7 @@ export const mysqlDialect: Dialect = {
       case 'number':
         return !typeOf(column).startsWith('double')
       case 'string':
-        return !/^(varchar|(tiny|medium|long)?text|enum)/.test(typeOf(column))
+        return /^(char|time)\b/.test(typeOf(column))
       default:
         return false
     }

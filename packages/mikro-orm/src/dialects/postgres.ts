@@ -69,7 +69,7 @@ export const postgresDialect: Dialect = {
       case 'number':
         return !/double|float8/.test(typeOf(column))
       case 'string':
-        return !isText(column) && typeOf(column) !== 'uuid'
+        return /^(char|character|bpchar|time|interval)\b/.test(typeOf(column)) && !isText(column)
       default:
         return false
     }

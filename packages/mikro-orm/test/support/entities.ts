@@ -119,7 +119,7 @@ export const Sample = defineEntity({
     instant: p.datetime().nullable(),
     memo: p.text().nullable(),
     flag: p.boolean().nullable(),
-    data: p.json<unknown>().nullable(),
+    data: p.json<object>().nullable(),
     bytes: p.blob().nullable(),
     place: () => p.embedded(Place).nullable(),
     home: () => p.embedded(Place).object().nullable(),
