@@ -204,23 +204,23 @@ export class JoinedGroup {
     return true
   }
 
-  /** Passes on what was held back, as far as it continues from what the log has said. */
+  /** Passes on what has come since the log was asked, as far as it continues from the answer. */
   #release(): void {
     const held = this.#held ?? []
-    let used = 0
     this.#oddSince = undefined
     for (const entry of held) {
-      if (this.#hasLeft) return
+      // What came before is in the answer, or was never in this log.
+      if (entry.round < this.#round) continue
       if (this.#continues(entry)) this.#pass(entry)
-      else if (!this.#isPast(entry) && entry.round >= this.#round) {
-        // It came after the log was asked: only the next answer can tell.
+      else if (!this.#isPast(entry)) {
+        // The next answer has this one and those behind it.
         this.#oddSince = this.#around.clock.monotonic()
         this.#askAgain = true
         break
       }
-      used++
+      if (this.#hasLeft) return
     }
-    held.splice(0, used)
+    held.length = 0
   }
 
   #pass({ epoch, seq, decoded }: HeldEntry): void {
