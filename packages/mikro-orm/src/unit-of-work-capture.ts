@@ -73,7 +73,7 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
       const original = this.#book.known(shape, changeSet?.originalEntity ?? {})
       const certain = checked || this.#book.isCertain(entity)
       const before = certain ? original : keyFieldsOf(shape, original)
-      const after = { ...before, ...this.#book.written(shape, entity, certain ? undefined : payload) }
+      const after = { ...unwritten(shape, before, payload), ...this.#book.written(shape, entity, payload) }
       return this.#stageUpdate(context, shape, before, after)
     })
   }
@@ -160,6 +160,13 @@ function withNulls(shape: EntityShape, entity: object, known: Record<string, Jso
     if (comparable && nullable && optional !== true && absent) known[name] = null
   }
   return known
+}
+
+/** What was known before of the fields that a flush has not written. */
+function unwritten(shape: EntityShape, before: Known, payload: object): Known {
+  return Object.fromEntries(
+    Object.entries(before).filter(([name]) => !((shape.fields.get(name)?.property.name ?? '') in payload)),
+  )
 }
 
 function keyFieldsOf(shape: EntityShape, known: Known): Known {

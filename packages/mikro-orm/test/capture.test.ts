@@ -141,6 +141,10 @@ describe.each(everywhere)('on %s', async (name) => {
       await em.flush()
       expect(at.change('Thing', 1)?.after).toMatchObject({ text: 'a' })
       if (name !== 'sqlite') expect(at.change('Thing', 1)?.after).not.toHaveProperty('price')
+      at.announced()
+      await at.live.store(Thing).update(1, { price: '7.00000001', owner: 'bob' }, { type: 'const', value: true })
+      expect(at.change('Thing', 1)).toMatchObject({ before: { owner: null }, after: { owner: 'bob', text: 'a' } })
+      if (name !== 'sqlite') expect(at.change('Thing', 1)?.after).not.toHaveProperty('price')
     })
 
     test('several flushes of a transaction are one change from the first state to the last', async () => {
