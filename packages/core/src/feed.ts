@@ -2,10 +2,11 @@ import type { FeedSpec } from './feed-spec.ts'
 import { FeedWindow } from './feed-window.ts'
 import type { Group } from './group-hub.ts'
 import { compileFilter } from './match-filter.ts'
+import { mergeChanges } from './merge-changes.ts'
 import type { ResetReason, RtapiError, WireChange, WireRow } from './protocol.ts'
 import type { RowView, Seen } from './row-view.ts'
 import { SharedFrame } from './shared-frame.ts'
-import { type Key, type KeyId, type Row, compareRows } from './value.ts'
+import { type Key, type KeyId, type Row, compareRows, keyId } from './value.ts'
 
 /** What a feed shows of one record: enough to tell whether a change is visible, never the record itself. */
 export interface Shown {
@@ -96,6 +97,8 @@ export class Feed {
   /** Keys whose rows a resumed client was not sent again: what it shows of them is not known. */
   readonly #unsent = new Set<KeyId>()
   #pending: WireChange[] = []
+  /** Keys that others have pushed out of the window during this tick. */
+  readonly #evicted = new Set<KeyId>()
   #position = ''
 
   constructor(spec: FeedSpec, index: ShownIndex) {
@@ -160,7 +163,7 @@ export class Feed {
     else this.#hide(id, view, mark)
   }
 
-  /** Whether the row is inside the window now. What it pushes out is only told to leave: it is still readable. */
+  /** Whether the row is inside the window now. */
   #moveInWindow(window: FeedWindow, id: KeyId, wanted: RowView | undefined): boolean {
     const move = wanted === undefined ? window.remove(id) : window.put(id, wanted.row)
     if (move.refill === true) this.stale = true
@@ -169,6 +172,7 @@ export class Feed {
       this.shown.delete(move.evicted)
       this.#index.delete(move.evicted, this)
       this.#pending.push({ action: 'leave', key: evicted.key })
+      this.#evicted.add(move.evicted)
     }
     return move.inside
   }
@@ -245,12 +249,35 @@ export class Feed {
     return views.map((view) => view.seen(fields))
   }
 
-  /** Sends what has gathered, once per handle in use; `position` is where the groups stand now. */
-  flush(position: () => string): void {
+  /**
+   * Sends what has gathered, once per handle in use.
+   * @param position - where the groups stand now.
+   * @param fresh - the rows of this tick.
+   */
+  flush(position: () => string, fresh: ReadonlyMap<KeyId, FreshRow>): void {
     if (this.#pending.length === 0) return
-    const changes = this.#pending
+    const changes = this.#evicted.size === 0 ? this.#pending : this.#withEvictions(this.#pending, fresh)
     this.#pending = []
     this.#send(changes, position())
+  }
+
+  /** What was pushed out may have changed in the same tick, before or after: each key is told of once, as it is. */
+  #withEvictions(pending: readonly WireChange[], fresh: ReadonlyMap<KeyId, FreshRow>): readonly WireChange[] {
+    const changes = new Map<KeyId, WireChange>()
+    for (const change of pending) {
+      const id = keyId(change.key)
+      const merged = mergeChanges(changes.get(id), change)
+      if (merged === undefined) changes.delete(id)
+      else changes.set(id, merged)
+    }
+    for (const id of this.#evicted) {
+      const change = changes.get(id)
+      const now = fresh.get(id)
+      const isGone = now !== undefined && (now.view === undefined || !this.#readable(now.view.row))
+      if (change?.action === 'leave' && isGone) changes.set(id, { ...change, action: 'delete' })
+    }
+    this.#evicted.clear()
+    return [...changes.values()]
   }
 
   /** Tells the members where the groups stand although nothing has changed for them: so a quiet feed stays resumable. */
@@ -285,6 +312,7 @@ export class Feed {
     const all = [...this.#members.values()].flat()
     this.#members.clear()
     this.#pending = []
+    this.#evicted.clear()
     this.#position = ''
     this.whole = false
     for (const id of this.shown.keys()) this.#index.delete(id, this)

@@ -1,7 +1,8 @@
 import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
 import type { Delivery } from './feed.ts'
-import type { ChangeAction, Limits, ServerMessage, WireChange } from './protocol.ts'
+import { mergeChanges } from './merge-changes.ts'
+import type { Limits, ServerMessage, WireChange } from './protocol.ts'
 import type { EncodedFrame, TransportSocket } from './transport-socket.ts'
 import { type KeyId, keyId } from './value.ts'
 
@@ -25,7 +26,7 @@ export class PendingChanges {
     this.to = to
     for (const change of changes) {
       const id = keyId(change.key)
-      const merged = merge(this.changes.get(id), change)
+      const merged = mergeChanges(this.changes.get(id), change)
       this.size -= this.#sizes.get(id) ?? 0
       if (merged === undefined) {
         this.changes.delete(id)
@@ -43,17 +44,6 @@ export class PendingChanges {
     if (this.from === undefined) return undefined
     return { type: 'changes', feed: this.handle, from: this.from, to: this.to, changes: [...this.changes.values()] }
   }
-}
-
-/** Two changes of one key as one: what a client that heard of neither must be told. */
-function merge(before: WireChange | undefined, next: WireChange): WireChange | undefined {
-  if (before === undefined) return next
-  const isNew = before.action === 'create' || before.action === 'enter'
-  const wasGone = before.action === 'delete' || before.action === 'leave'
-  const goes = next.action === 'delete' || next.action === 'leave'
-  if (goes) return isNew ? undefined : next
-  const action: ChangeAction = isNew ? before.action : wasGone ? 'update' : next.action
-  return { ...next, action }
 }
 
 /** What a queue needs to know of a live view: which pending changes are its own. */

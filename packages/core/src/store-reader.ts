@@ -377,7 +377,7 @@ export class StoreReader implements GroupListener {
       freshOf.set(set.model, fresh)
     }
     // Members hear of these changes before anybody new joins them: what a feed shows is then what they show.
-    for (const feed of changed) this.#guard(feed, () => this.#flush(feed))
+    for (const feed of changed) this.#guard(feed, () => this.#flush(feed, freshOf.get(feed.spec.model) ?? new Map()))
     for (const arrival of arrivals) {
       const { feed } = arrival
       this.#guard(feed, () => this.#arrive(arrival, freshOf.get(feed.spec.model) ?? new Map()))
@@ -395,8 +395,8 @@ export class StoreReader implements GroupListener {
     }
   }
 
-  #flush(feed: Feed): void {
-    feed.flush(() => this.#groups.positionOf(feed))
+  #flush(feed: Feed, fresh: ReadonlyMap<KeyId, FreshRow>): void {
+    feed.flush(() => this.#groups.positionOf(feed), fresh)
     if (feed.stale) this.#load(feed)
     else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) {
       // Whoever asks again is told that there are more rows than a view may hold.
@@ -414,7 +414,7 @@ export class StoreReader implements GroupListener {
       fresh,
     )
     feed.stale ||= staleBefore
-    feed.flush(() => this.#groups.positionOf(feed))
+    feed.flush(() => this.#groups.positionOf(feed), fresh)
     const snapshot: FeedSnapshot = {
       rows: seen,
       position: feed.begin(() => this.#groups.positionOf(feed)),
