@@ -3,6 +3,10 @@ import type { Feed } from './feed.ts'
 import type { Group, GroupHub, GroupListener } from './group-hub.ts'
 import { writePosition } from './position.ts'
 
+/** Milliseconds between looks at feeds whose groups have gone on without them, and the entries that matter. */
+const POSITION_INTERVAL = 10_000
+const POSITION_DRIFT = 100
+
 /** The groups which the feeds of one reader have joined, and how far their entries have been received and applied. */
 export class FeedGroups {
   readonly #hub: GroupHub
@@ -12,6 +16,7 @@ export class FeedGroups {
   #received = new Map<Group, Position>()
   /** The last entry of each group up to which everything has reached the feeds. */
   readonly #applied = new Map<Group, Position>()
+  #positionsAt = 0
 
   constructor(hub: GroupHub, listener: GroupListener) {
     this.#hub = hub
@@ -84,8 +89,24 @@ export class FeedGroups {
     )
   }
 
+  /**
+   * A feed to which nothing happens keeps the position it told last, while the log of a busy group moves on and one day
+   * no longer reaches back to it. Every few seconds, feeds that have fallen behind are told where they stand.
+   */
+  tellPositions(now: number): void {
+    if (now - this.#positionsAt < POSITION_INTERVAL) return
+    this.#positionsAt = now
+    for (const feed of this.allFeeds()) {
+      const entries = this.#entriesOf(feed)
+      feed.toldAt ??= entries
+      if (!feed.whole || entries - feed.toldAt < POSITION_DRIFT) continue
+      feed.tellPosition(this.positionOf(feed))
+      feed.toldAt = entries
+    }
+  }
+
   /** Entries that the feed's groups have seen so far. */
-  entriesOf(feed: Feed): number {
+  #entriesOf(feed: Feed): number {
     let entries = 0
     for (const group of feed.groups) entries += this.#applied.get(group)?.seq ?? 0
     return entries

@@ -1,9 +1,10 @@
-import { Feed, type FreshRow, type ShownIndex } from './feed.ts'
+import { Feed, type FreshRow, type Mark, type ShownIndex } from './feed.ts'
 import type { FeedSpec } from './feed-spec.ts'
 import { FilterIndex } from './filter-index.ts'
 import { allOf } from './filter-algebra.ts'
 import type { ResourceModel } from './resource-model.ts'
-import type { KeyId } from './value.ts'
+import { RowView } from './row-view.ts'
+import type { KeyId, Row } from './value.ts'
 
 let visits = 0
 
@@ -61,6 +62,18 @@ export class FeedSet implements ShownIndex {
     const showing = this.#byKey.get(id)
     if (showing === feed || (showing instanceof Set && showing.delete(feed) && showing.size === 0))
       this.#byKey.delete(id)
+  }
+
+  /** The rows that were read for these keys; a key without a row has none any more. */
+  freshRows(keys: ReadonlyMap<KeyId, Mark>, rows: readonly Row[]): ReadonlyMap<KeyId, FreshRow> {
+    const fresh = new Map<KeyId, FreshRow>()
+    for (const [id, mark] of keys) fresh.set(id, { mark, view: undefined })
+    for (const row of rows) {
+      const view = new RowView(this.model, row)
+      const mark = keys.get(view.id)
+      if (mark !== undefined) fresh.set(view.id, { mark, view })
+    }
+    return fresh
   }
 
   /** Calls back once for each feed that shows the key or may want its row. */

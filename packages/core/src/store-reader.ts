@@ -10,6 +10,7 @@ import type { Group, GroupHub, GroupListener } from './group-hub.ts'
 import { type Limits, type ResetReason, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
+import { Retries } from './retries.ts'
 import { RowView } from './row-view.ts'
 import type { Store } from './store.ts'
 import { type Key, type KeyId, type Row, keyId, keyOf } from './value.ts'
@@ -42,9 +43,6 @@ const BATCH = 1_000
 const MAX_TOUCHED = 1_000
 const MAX_ATTEMPTS = 3
 const RETRY_DELAY = 1_000
-/** Milliseconds between looks at feeds whose groups have gone on without them, and the entries that matter. */
-const POSITION_INTERVAL = 10_000
-const POSITION_DRIFT = 100
 
 /**
  * Reads the rows of one store for all feeds of this process, one batch after the other: a changed key is read only
@@ -70,14 +68,14 @@ export class StoreReader implements GroupListener {
   #caughtUp: (() => void)[] = []
   /** Feeds that are queried again because of a change without keys, with those who wait for it. */
   readonly #requeries = new Map<Feed, (() => void)[]>()
-  readonly #retries = new Map<Feed | 'read', () => void>()
-  #positionsAt = 0
+  readonly #retries: Retries<Feed | 'read'>
   #closed = false
 
   constructor(store: Store<Row, unknown, unknown>, around: ReaderSurroundings) {
     this.#store = store
     this.#around = around
     this.#groups = new FeedGroups(around.hub, this)
+    this.#retries = new Retries(around.clock, RETRY_DELAY)
   }
 
   get feedCount(): number {
@@ -117,7 +115,7 @@ export class StoreReader implements GroupListener {
     this.#loads.delete(feed)
     this.#touched.delete(feed)
     this.#requeried(feed)
-    this.#cancelRetry(feed)
+    this.#retries.cancel(feed)
     const set = this.#setOf(feed.spec)
     if (set.find(feed.spec) !== feed) return
     set.close(feed)
@@ -182,8 +180,7 @@ export class StoreReader implements GroupListener {
 
   close(): void {
     this.#closed = true
-    for (const cancel of this.#retries.values()) cancel()
-    this.#retries.clear()
+    this.#retries.close()
     for (const resolve of this.#caughtUp.splice(0)) resolve()
     for (const feed of this.#requeries.keys()) this.#requeried(feed)
   }
@@ -268,26 +265,12 @@ export class StoreReader implements GroupListener {
     if (told.code === 'limit_exceeded' && feed.memberCount > 0) feed.drop('overflow')
     this.release(feed)
     if (this.#waiting.has(feed)) this.#load(feed)
-    else if (feed.memberCount > 0) this.#retry(feed, () => this.requery(feed))
+    else if (feed.memberCount > 0) this.#retries.set(feed, () => this.requery(feed))
   }
 
   #dropFeed(feed: Feed, reason: ResetReason): void {
     feed.drop(reason)
     this.release(feed)
-  }
-
-  #retry(owner: Feed | 'read', run: () => void): void {
-    if (this.#closed || this.#retries.has(owner)) return
-    const cancel = this.#around.clock.setTimer(RETRY_DELAY, () => {
-      this.#retries.delete(owner)
-      run()
-    })
-    this.#retries.set(owner, cancel)
-  }
-
-  #cancelRetry(feed: Feed): void {
-    this.#retries.get(feed)?.()
-    this.#retries.delete(feed)
   }
 
   // ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +301,7 @@ export class StoreReader implements GroupListener {
       this.#arrivals.unshift(...arrivals)
       this.#caughtUp.push(...caughtUp)
       // Nothing is sent of what could not be read; `#scheduled` stays set until the next try.
-      this.#retry('read', () => void this.#run())
+      this.#retries.set('read', () => void this.#run())
       return
     }
     for (const resolve of caughtUp) resolve()
@@ -360,7 +343,7 @@ export class StoreReader implements GroupListener {
     const freshOf = new Map<ResourceModel, ReadonlyMap<KeyId, FreshRow>>()
     for (const set of this.#sets.values()) {
       if (set.size === 0) continue
-      const fresh = freshRows(set, keys, rows)
+      const fresh = set.freshRows(keys, rows)
       for (const [id, row] of fresh) {
         set.visit(id, row, (feed) => {
           // An arriving feed takes all of it at once, below; one without rows yet has nothing to compare with.
@@ -382,7 +365,7 @@ export class StoreReader implements GroupListener {
       const { feed } = arrival
       this.#guard(feed, () => this.#arrive(arrival, freshOf.get(feed.spec.model) ?? new Map()))
     }
-    this.#tellPositions()
+    this.#groups.tellPositions(this.#around.clock.monotonic())
   }
 
   /** What goes wrong in one feed (a codec, a transport that throws) starts it over, and stops no other. */
@@ -426,34 +409,4 @@ export class StoreReader implements GroupListener {
     this.release(feed)
     if (feed.stale || this.#waiting.has(feed)) this.#load(feed)
   }
-
-  /**
-   * A feed to which nothing happens keeps the position it told last, while the log of a busy group moves on and one day
-   * no longer reaches back to it. Every few seconds, feeds that have fallen behind are told where they stand.
-   */
-  #tellPositions(): void {
-    const now = this.#around.clock.monotonic()
-    if (now - this.#positionsAt < POSITION_INTERVAL) return
-    this.#positionsAt = now
-    for (const set of this.#sets.values()) {
-      for (const feed of set.feeds()) {
-        const entries = this.#groups.entriesOf(feed)
-        feed.toldAt ??= entries
-        if (!feed.whole || entries - feed.toldAt < POSITION_DRIFT) continue
-        feed.tellPosition(this.#groups.positionOf(feed))
-        feed.toldAt = entries
-      }
-    }
-  }
-}
-
-function freshRows(set: FeedSet, keys: ReadonlyMap<KeyId, DirtyKey>, rows: readonly Row[]): Map<KeyId, FreshRow> {
-  const fresh = new Map<KeyId, FreshRow>()
-  for (const [id, mark] of keys) fresh.set(id, { mark, view: undefined })
-  for (const row of rows) {
-    const view = new RowView(set.model, row)
-    const mark = keys.get(view.id)
-    if (mark !== undefined) fresh.set(view.id, { mark, view })
-  }
-  return fresh
 }
