@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { MariaDbDriver } from '@mikro-orm/mariadb'
-import { PostgreSqlDriver } from '@mikro-orm/postgresql'
 import {
   type AbstractSqlDriver,
   MikroORM,
@@ -77,10 +75,16 @@ async function connectionTo(database: DatabaseName): Promise<{ connection(): Opt
   const service = await lend(database)
   if ('missing' in service) throw new Error(service.missing)
   const connection = {
-    driver: database === 'postgres' ? PostgreSqlDriver : MariaDbDriver,
+    driver: await driverOf(database),
     clientUrl: service.url,
     dbName: `rtapi_${randomUUID().replaceAll('-', '')}`,
   }
   // The server ends with the run, and its databases with it.
   return { connection: () => connection, remove: () => Promise.resolve() }
+}
+
+/** Loaded only where it is used, since loading takes longer than most tests. */
+async function driverOf(database: 'postgres' | 'mariadb') {
+  if (database === 'postgres') return (await import('@mikro-orm/postgresql')).PostgreSqlDriver
+  return (await import('@mikro-orm/mariadb')).MariaDbDriver
 }
