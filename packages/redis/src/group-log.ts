@@ -1,3 +1,4 @@
+import { RtapiError } from '@rtapi/core'
 import type { Deadlines } from './deadlines.ts'
 import type { GroupKeys } from './group-keys.ts'
 import { randomText } from './random-text.ts'
@@ -118,7 +119,9 @@ export class GroupLog {
       return await this.#deadlines.run('answer', reply)
     } catch (error) {
       if (!isAnswered) this.#topology.timedOut(this.#deadlines.delay)
-      throw error
+      if (error instanceof RtapiError) throw error
+      // What Redis says is for operators, and not for clients.
+      throw new RtapiError('unavailable', 'Redis did not do what was asked', { cause: error })
     }
   }
 }

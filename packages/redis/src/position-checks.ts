@@ -6,7 +6,7 @@ import type { JoinedGroup } from './joined-group.ts'
 export interface CheckSurroundings {
   readonly clock: Clock
   readonly log: GroupLog
-  /** Milliseconds between two checks of a group where nothing comes. */
+  /** Milliseconds between two checks. */
   readonly interval: number
   groups(): Iterable<JoinedGroup>
   /** Looks after the subscriptions first. */
@@ -60,7 +60,8 @@ export class PositionChecks {
 
   async #checkIdle(): Promise<void> {
     await this.#around.checkNodes()
-    const before = this.#around.clock.monotonic() - this.#around.interval
+    // Where something has just come, something will come again, and show what is missing; if not, the next check does.
+    const before = this.#around.clock.monotonic() - this.#around.interval / 4
     await this.#compare([...this.#around.groups()].filter(({ movedAt }) => movedAt <= before))
   }
 

@@ -59,6 +59,12 @@ export interface RedisLayerOptions {
 
 /** A channel layer on Redis. */
 export interface RedisLayer extends ChannelLayer {
+  open(events: LayerEvents): Promise<void>
+  join(group: string): Promise<Position>
+  leave(group: string): Promise<void>
+  publish(group: string, entry: LayerEntry): Promise<Position>
+  history(group: string, since: Position): Promise<readonly LogEntry[] | 'gone'>
+  close(): Promise<void>
   /** What it has met with since it was opened. */
   stats(): RedisLayerStats
 }
@@ -161,8 +167,7 @@ class Layer implements RedisLayer {
       await this.#topology.open()
     } catch (error) {
       await this.close()
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new RtapiError('unavailable', `Redis cannot be reached: ${reason}`, { cause: error })
+      throw new RtapiError('unavailable', 'Redis cannot be reached', { cause: error })
     }
     this.#checks.start()
   }
@@ -172,7 +177,7 @@ class Layer implements RedisLayer {
     const membership = this.#groups.get(name) ?? this.#enter(name, events)
     membership.joining++
     try {
-      const position = await this.#deadlines.run(`let '${name}' be joined`, membership.group.entered())
+      const position = await this.#deadlines.run('let a group be joined', membership.group.entered())
       membership.hasEntered = true
       return position
     } catch (error) {

@@ -79,7 +79,9 @@ export class SingleMaster implements Topology {
 
   async #connect(): Promise<void> {
     const { deadlines, pauses } = this.#around
-    const client = onceOnly(await this.#source.find(), { connectTimeout: 2_000 })
+    const template = await this.#source.find()
+    if (pauses.closed) return
+    const client = onceOnly(template, { connectTimeout: 2_000 })
     onDeath(client, (error) => {
       if (this.#client !== client) return
       this.#client = undefined

@@ -153,6 +153,7 @@ export class Subscriptions {
 
   async #linkFor(channel: string): Promise<SubscriberLink> {
     const node = await this.#topology.nodeOf(channel)
+    if (this.#around.pauses.closed) throw new Error('the layer is closed')
     const known = this.#links.get(node.address)
     if (known !== undefined) return known
     const around = this.#around

@@ -75,4 +75,8 @@ export function onDeath(client: PlainClient, died: (error: unknown) => void): vo
   client.on('error', die)
   client.on('terminated', die)
   client.on('end', die)
+  // A client that is destroyed while it connects goes on all the same.
+  client.on('connect', () => {
+    if (isDead) client.destroy()
+  })
 }

@@ -1,7 +1,6 @@
 import { createCluster } from 'redis'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { type RedisCluster, type RedisServer, startRedisCluster } from '../../../test/services/redis.ts'
-import type { RedisConnection } from '../src/index.ts'
 import { type Notes, startNotes } from './support/notes.ts'
 
 let cluster: RedisCluster
@@ -15,7 +14,7 @@ afterEach(() => notes.close())
 async function setUp(): Promise<{ log: string; slot: string; source: RedisServer; target: RedisServer }> {
   // A cluster client that is brought along is copied, and need not be connected.
   const client = createCluster({ rootNodes: cluster.masters.map(({ url }) => ({ url })) })
-  notes = await startNotes(client as RedisConnection)
+  notes = await startNotes(client)
   await notes.write('before')
   for (const source of cluster.masters) {
     const [log] = (await source.command('KEYS', `${notes.prefix}:*:log`)) as string[]

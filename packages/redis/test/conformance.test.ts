@@ -1,6 +1,6 @@
 import { layerSuite } from '@rtapi/testing'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { startRedis, startRedisCluster } from '../../../test/services/redis.ts'
+import { type RedisCluster, startRedis, startRedisCluster } from '../../../test/services/redis.ts'
 import { redisLayer } from '../src/index.ts'
 
 const history = 20
@@ -9,7 +9,7 @@ describe.each([
   { kind: 'one server', count: 1 },
   { kind: 'a cluster of three masters', count: 3 },
 ])('the Redis layer on $kind is a channel layer', ({ count }) => {
-  let redis: Awaited<ReturnType<typeof startRedisCluster>>
+  let redis: Pick<RedisCluster, 'masters' | 'stop'>
   beforeAll(async () => void (redis = count === 1 ? await alone() : await startRedisCluster(count)), 20_000)
   afterAll(() => redis.stop())
 

@@ -1,7 +1,6 @@
 import { RESP_TYPES, createClient, createSentinel } from 'redis'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type RedisServer, startRedis } from '../../../test/services/redis.ts'
-import { type RedisConnection } from '../src/index.ts'
 import { type Notes, startNotes } from './support/notes.ts'
 
 let servers: RedisServer[] = []
@@ -45,7 +44,7 @@ describe('F6: failover with lost writes', () => {
   test('no number is taken for another entry, and every view is whole again', async () => {
     const { master, replica, sentinel } = await startReplicated()
     const options = { name: 'notes', sentinelRootNodes: [{ host: '127.0.0.1', port: sentinel.port }] }
-    notes = await startNotes(createSentinel(options) as RedisConnection)
+    notes = await startNotes(createSentinel(options))
     await notes.write('replicated')
     const [log = ''] = (await master.command('KEYS', '*:log')) as string[]
     const meta = log.replace(/log$/, 'meta')

@@ -1,6 +1,6 @@
 import type { LayerEntry, Position } from '@rtapi/core'
 import { type FakeClock, type SeededRandom, fakeClock, seededRandom } from '@rtapi/testing'
-import fc from 'fast-check'
+import { assert, asyncProperty, integer } from 'fast-check'
 import { expect, test } from 'vitest'
 import { EntryCodec } from '../src/entry-codec.ts'
 import { groupKeys } from '../src/group-keys.ts'
@@ -180,8 +180,8 @@ async function run(seed: number, faults: 'none' | 'messages' | 'everything') {
 }
 
 test('without faults every entry is passed on and the log is asked once', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.integer(), async (seed) => {
+  await assert(
+    asyncProperty(integer(), async (seed) => {
       const { listener, counts, log } = await run(seed, 'none')
       expect(counts).toEqual({ poisoned: 0, repaired: 0, lost: 0, resumed: 0 })
       expect(listener.delivered).toBe(log.top.seq - (log.joinedAt?.seq ?? 0))
@@ -192,8 +192,8 @@ test('without faults every entry is passed on and the log is asked once', async 
 
 test('messages that are missing or come twice are repaired from the log, and nothing is lost', async () => {
   let repaired = 0
-  await fc.assert(
-    fc.asyncProperty(fc.integer(), async (seed) => {
+  await assert(
+    asyncProperty(integer(), async (seed) => {
       const { listener, counts, log } = await run(seed, 'messages')
       expect(counts.lost).toBe(0)
       expect(listener.delivered).toBe(log.top.seq - (log.joinedAt?.seq ?? 0))
@@ -206,8 +206,8 @@ test('messages that are missing or come twice are repaired from the log, and not
 
 test('whatever happens to the log, what is passed on continues or the group is lost, and it ends where the log does', async () => {
   let losses = 0
-  await fc.assert(
-    fc.asyncProperty(fc.integer(), async (seed) => {
+  await assert(
+    asyncProperty(integer(), async (seed) => {
       const { listener, counts } = await run(seed, 'everything')
       expect(listener.losses).toBe(counts.lost)
       losses += counts.lost

@@ -12,10 +12,7 @@ import { type TestClient, type TestView, connect } from '@rtapi/testing'
 import { expect } from 'vitest'
 import { type RedisConnection, type RedisLayer, type RedisLayerOptions, redisLayer } from '../../src/index.ts'
 
-export interface Note {
-  readonly id: number
-  readonly text: string
-}
+export type Note = { readonly id: number; readonly text: string }
 
 /** One process over the notes: its layer, its API, and a client that shows them all. */
 export interface NotesProcess {

@@ -35,7 +35,10 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
     })
   }
   const server = createServer((near) => {
-    if (state === 'cut') return near.destroy()
+    if (state === 'cut') {
+      near.destroy()
+      return
+    }
     const far = connect(port, '127.0.0.1')
     pairs.set(near, far)
     pass(near, far)
