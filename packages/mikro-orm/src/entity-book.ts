@@ -10,7 +10,7 @@ import {
 import type { Json } from '@rtapi/core'
 import { Cascades, type DefaultRules } from './cascades.ts'
 import type { Dialect } from './dialects/dialect.ts'
-import { type EntityShape, shapeOf } from './entity-shape.ts'
+import { type EntityShape, type Field, shapeOf } from './entity-shape.ts'
 import { type RawRow, knownOfData, knownOfEntity } from './record.ts'
 
 /** What the captures have to know of the entities; read from the metadata once. */
@@ -21,6 +21,7 @@ export class EntityBook {
   readonly #dialect: Dialect
   readonly #trustLoaded: boolean
   readonly #locked = new WeakSet<object>()
+  readonly #roundings = new Map<Field, { readonly rounding: ((value: unknown) => boolean) | undefined }>()
   readonly #shapes = new Map<EntityMetadata, EntityShape>()
   readonly #manyToMany = new Map<EntityMetadata, readonly EntityProperty[]>()
   readonly #tables = new Map<string, readonly EntityMetadata[]>()
@@ -75,10 +76,19 @@ export class EntityBook {
    */
   written(shape: EntityShape, entity: object, payload?: object): Record<string, Json> {
     return knownOfEntity(shape, entity, (field, value) => {
-      const { property, holder, type, nullable } = field
+      const { property } = field
       const isWritten = payload === undefined || property.name in payload || property.primary === true
-      return isWritten && !this.#dialect.mayRound({ sql: '', holder, type, nullable }, value)
+      return isWritten && this.#roundingOf(field)?.(value) !== true
     })
+  }
+
+  #roundingOf(field: Field): ((value: unknown) => boolean) | undefined {
+    const { holder, type, nullable } = field
+    const known = this.#roundings.get(field)
+    if (known !== undefined) return known.rounding
+    const rounding = this.#dialect.rounding({ sql: '', holder, type, nullable })
+    this.#roundings.set(field, { rounding })
+    return rounding
   }
 
   /** Nobody else can have changed the record of this entity since it was read. */

@@ -30,6 +30,8 @@ export interface EntityShape {
   readonly entity: string
   readonly meta: EntityMetadata
   readonly fields: ReadonlyMap<string, Field>
+  /** Those that can be compared: by others nothing is filtered, sorted or grouped. */
+  readonly comparable: readonly Field[]
   /** The fields of the key, in order; `undefined` if part of the key cannot travel (a relation to a composite key). */
   readonly key: readonly Field[] | undefined
 }
@@ -52,6 +54,7 @@ export function shapeOf(meta: EntityMetadata, platform: Platform): EntityShape {
     entity: meta.root.className,
     meta,
     fields,
+    comparable: [...fields.values()].filter(({ type }) => type !== 'json' && type !== 'bytes'),
     key: key.every((field) => field !== undefined) ? key : undefined,
   }
 }

@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type EntityManager, type EntityMetadata, type EntityName, Utils } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
-import type { Key } from '@rtapi/core'
 import type { OpenTransaction } from './connection-tap.ts'
 import type { EntityBook } from './entity-book.ts'
 import { NativeDelete, NativeUnits, type Unit } from './native-writes.ts'
@@ -14,6 +13,7 @@ import type { UncapturedWrites } from './uncaptured.ts'
 interface DriverOptions {
   readonly ctx?: TransactionContext
   readonly upsert?: boolean
+  readonly convertCustomTypes?: boolean
   readonly loggerContext?: { readonly id?: unknown }
 }
 
@@ -159,7 +159,7 @@ export class NativeCapture {
   ): void | Promise<void> {
     const shape = this.#book.shapeOf(meta)
     const units = data.map((payload, i) =>
-      this.#unit(options, payload, insertedKey(shape, payload, i, data.length, result)),
+      this.#unit(options, payload, () => insertedKey(shape, payload, i, data.length, result)),
     )
     return this.#stage(options, new NativeUnits('insert', shape, units, this.#uncaptured))
   }
@@ -179,7 +179,7 @@ export class NativeCapture {
       const where = wheres[i]
       // A batch looks at the versions before it writes, and not in the statement.
       const checked = data.length === 1 && isObject(where) && meta.versionProperty in where
-      return this.#unit(options, payload, changesKey ? undefined : keysOfWhere(shape, where), checked)
+      return this.#unit(options, payload, () => (changesKey ? undefined : keysOfWhere(shape, where)), checked)
     })
     return this.#stage(options, new NativeUnits('update', shape, units, this.#uncaptured))
   }
@@ -195,8 +195,10 @@ export class NativeCapture {
     return this.#staged().stage(context, write)
   }
 
-  #unit(options: unknown, payload: unknown, keys: readonly Key[] | undefined, checked = false): Unit {
-    const unit: Unit = { keys, checked, claimed: false }
+  #unit(options: unknown, payload: unknown, keys: Unit['keys'], checked = false): Unit {
+    // The data of the unit of work is its own; that of the application may be used for something else later.
+    const found = isOfUnitOfWork(options) ? undefined : { keys: keys() }
+    const unit: Unit = { keys: found === undefined ? keys : () => found.keys, checked, claimed: false }
     const context = contextOf(options)
     if (context !== undefined && isObject(payload)) this.#claimsOf(context).units.set(payload, unit)
     return unit
@@ -229,6 +231,11 @@ export class NativeCapture {
 
 function contextOf(options: unknown): TransactionContext | undefined {
   return (options as DriverOptions | undefined)?.ctx
+}
+
+/** It hands over values in the form of the database. */
+function isOfUnitOfWork(options: unknown): boolean {
+  return (options as DriverOptions | undefined)?.convertCustomTypes === false
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -9,7 +9,8 @@ import type { UncapturedWrites } from './uncaptured.ts'
 
 /** One record that a statement of the driver wrote, or what is known of several. */
 export interface Unit {
-  readonly keys: readonly Key[] | undefined
+  /** The keys of the records, if they are known. Asked for only at the end of the transaction. */
+  readonly keys: () => readonly Key[] | undefined
   /** The statement wrote only if nobody had written the record since it was read: it asked for its version. */
   readonly checked: boolean
   /** The unit of work has announced it. */
@@ -32,11 +33,11 @@ export class NativeUnits implements StagedWrite {
 
   addTo(log: ChangeLog): void {
     const { entity, meta } = this.#shape
-    const units = this.#units.filter(({ claimed }) => !claimed)
-    for (const key of units.flatMap(({ keys = [] }) => keys)) {
+    const keys = this.#units.flatMap((unit) => (unit.claimed ? [] : [unit.keys()]))
+    for (const key of keys.flatMap((known) => known ?? [])) {
       log.add({ entity, key, action: this.#verb === 'insert' ? 'create' : 'update' })
     }
-    if (units.every(({ keys }) => keys !== undefined)) return
+    if (keys.every((known) => known !== undefined)) return
     this.#uncaptured.count(`${this.#verb} ${meta.tableName}`, 'coarse')
     log.addCoarse(entity)
   }

@@ -197,7 +197,7 @@ export class OrmStore implements Store {
   #mayDiffer(column: Column, value: unknown): boolean {
     if (value === null) return false
     if (column.type === 'json') return column.holder.customType !== undefined && this.#columns.isForeign(column.holder)
-    return this.#context.dialect.mayRound(column, value)
+    return this.#context.dialect.rounding(column)?.(value) === true
   }
 
   /** Runs the work in one transaction, again if it loses a race; `null` rolls back. */

@@ -35,9 +35,9 @@ export function knownOfEntity(
   isKnown: (field: Field, value: unknown) => boolean = () => true,
 ): Record<string, Json> {
   const known: Record<string, Json> = {}
-  for (const [name, field] of shape.fields) {
-    const value = isComparable(field) ? valueOf(field.property, entity) : undefined
-    if (value !== undefined && isKnown(field, value)) setKnown(known, name, field, value)
+  for (const field of shape.comparable) {
+    const value = valueOf(field.property, entity)
+    if (value !== undefined && isKnown(field, value)) setKnown(known, field, value)
   }
   return known
 }
@@ -45,9 +45,9 @@ export function knownOfEntity(
 /** What is known from the data that MikroORM compares entities with: values in the form of the database. */
 export function knownOfData(shape: EntityShape, data: RawRow, platform: Platform): Record<string, Json> {
   const known: Record<string, Json> = {}
-  for (const [name, field] of shape.fields) {
-    const value = isComparable(field) ? data[field.property.name] : undefined
-    if (value !== undefined) setKnown(known, name, field, fromDatabase(field.holder, value, platform))
+  for (const field of shape.comparable) {
+    const value = data[field.property.name]
+    if (value !== undefined) setKnown(known, field, fromDatabase(field.holder, value, platform))
   }
   return known
 }
@@ -63,13 +63,9 @@ export function keyOfKnown(shape: EntityShape, known: Readonly<Record<string, Js
   return parts.length === 1 ? parts[0] : parts.length === 0 ? undefined : parts
 }
 
-function isComparable({ type }: Field): boolean {
-  return type !== 'json' && type !== 'bytes'
-}
-
-function setKnown(known: Record<string, Json>, name: string, field: Field, value: unknown): void {
+function setKnown(known: Record<string, Json>, { name, type }: Field, value: unknown): void {
   try {
-    known[name] = toWire(field.type, value)
+    known[name] = toWire(type, value)
   } catch (error) {
     if (!(error instanceof NoWireValue)) throw error
   }

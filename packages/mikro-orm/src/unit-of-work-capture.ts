@@ -154,10 +154,9 @@ function both(first: Waiting, second: Waiting): Waiting {
 
 /** What a new record was not given and has no default for is null. */
 function withNulls(shape: EntityShape, entity: object, known: Record<string, Json>): Known {
-  for (const { name, property, type, nullable, optional } of shape.fields.values()) {
-    const comparable = type !== 'json' && type !== 'bytes'
-    const absent = (Reflect.get(entity, property.name) ?? null) === null
-    if (comparable && nullable && optional !== true && absent) known[name] = null
+  for (const { name, property, nullable, optional } of shape.comparable) {
+    if (!nullable || optional === true || name in known) continue
+    if ((Reflect.get(entity, property.name) ?? null) === null) known[name] = null
   }
   return known
 }

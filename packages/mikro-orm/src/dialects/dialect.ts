@@ -37,8 +37,8 @@ export interface Dialect {
   sortable(column: Column): string
   /** `asc` or `desc` so that null is lowest. */
   direction(direction: 'asc' | 'desc', nullable: boolean): string
-  /** Whether the column may keep less than this value says: the row is then read again after a write. */
-  mayRound(column: Column, value: unknown): boolean
+  /** Tells of a value whether the column may keep less than it says; absent: the column keeps all. */
+  rounding(column: Column): ((value: unknown) => boolean) | undefined
   /** There is no `select … for update`: only a write keeps others from writing until the end of the transaction. */
   readonly locksByWriting: boolean
   /** Data definition commits the open transaction. */

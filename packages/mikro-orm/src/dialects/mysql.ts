@@ -1,5 +1,15 @@
 import type { Column, Comparator, Dialect, Sql } from './dialect.ts'
-import { compareBeside, compareInstants, fractionDigits, inList, join, likePattern, scaleOf, sql } from './sql.ts'
+import {
+  compareBeside,
+  compareInstants,
+  fractionDigits,
+  hasFraction,
+  inList,
+  join,
+  likePattern,
+  scaleOf,
+  sql,
+} from './sql.ts'
 
 /**
  * MariaDB and MySQL: text compares by collations that know no case, accents or blanks at the end, so it is compared as
@@ -67,18 +77,20 @@ export const mysqlDialect: Dialect = {
 
   direction: (direction) => direction,
 
-  mayRound(column, value) {
+  rounding(column) {
+    const { scale } = column.holder
+    const type = typeOf(column)
     switch (column.type) {
       case 'decimal':
-        return scaleOf(String(value)) > (column.holder.scale ?? Number.POSITIVE_INFINITY)
+        return scale === undefined ? undefined : (value) => scaleOf(String(value)) > scale
       case 'date':
-        return value instanceof Date && value.getTime() % 1_000 !== 0 && fractionDigits(column, 0) < 3
+        return fractionDigits(column, 0) < 3 ? hasFraction : undefined
       case 'number':
-        return !typeOf(column).startsWith('double')
+        return type.startsWith('double') ? undefined : () => true
       case 'string':
-        return /^(char|time)\b/.test(typeOf(column))
+        return /^(char|time)\b/.test(type) ? () => true : undefined
       default:
-        return false
+        return undefined
     }
   },
 }

@@ -1,6 +1,6 @@
 import { isDay } from '../read-date.ts'
 import type { Column, Dialect, Sql } from './dialect.ts'
-import { compareInstants, fractionDigits, inList, join, likePattern, never, scaleOf, sql } from './sql.ts'
+import { compareInstants, fractionDigits, hasFraction, inList, join, likePattern, never, scaleOf, sql } from './sql.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -60,18 +60,20 @@ export const postgresDialect: Dialect = {
   direction: (direction, nullable) =>
     !nullable ? direction : direction === 'asc' ? 'asc nulls first' : 'desc nulls last',
 
-  mayRound(column, value) {
+  rounding(column) {
+    const { scale } = column.holder
+    const type = typeOf(column)
     switch (column.type) {
       case 'decimal':
-        return scaleOf(String(value)) > (column.holder.scale ?? Number.POSITIVE_INFINITY)
+        return scale === undefined ? undefined : (value) => scaleOf(String(value)) > scale
       case 'date':
-        return value instanceof Date && value.getTime() % 1_000 !== 0 && fractionDigits(column, 6) < 3
+        return fractionDigits(column, 6) < 3 ? hasFraction : undefined
       case 'number':
-        return !/double|float8/.test(typeOf(column))
+        return /double|float8/.test(type) ? undefined : () => true
       case 'string':
-        return /^(char|character|bpchar|time|interval)\b/.test(typeOf(column)) && !isText(column)
+        return /^(char|character|bpchar|time|interval)\b/.test(type) && !isText(column) ? () => true : undefined
       default:
-        return false
+        return undefined
     }
   },
 }

@@ -52,6 +52,11 @@ export function compareInstants(column: string, placeholder: string, comparator:
   }
 }
 
+/** Whether a date is between two whole seconds. */
+export function hasFraction(value: unknown): boolean {
+  return value instanceof Date && value.getTime() % 1_000 !== 0
+}
+
 /** How many digits a decimal has behind the point. */
 export function scaleOf(decimal: string): number {
   const dot = decimal.indexOf('.')

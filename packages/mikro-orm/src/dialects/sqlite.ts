@@ -64,7 +64,7 @@ export const sqliteDialect: Dialect = {
 
   sortable: (column) => (column.type === 'string' ? textOf(column) : column.sql),
   direction: (direction) => direction,
-  mayRound: () => false,
+  rounding: () => undefined,
 }
 
 /** Columns declared with a type that is no text would turn the text they are compared with into a number. */
