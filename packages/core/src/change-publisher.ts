@@ -1,5 +1,5 @@
 import type { Change, ChangeBatch, CoarseChange } from './change-source.ts'
-import type { LayerEntry } from './channel-layer.ts'
+import type { LayerEntry, ScopeEntry } from './channel-layer.ts'
 import type { GroupHub } from './group-hub.ts'
 import { type GroupNaming, entityGroup, groupName, strayGroup } from './groups.ts'
 import type { Limits } from './protocol.ts'
@@ -26,34 +26,34 @@ export function scopeGroup(resource: string): string {
   return groupName('scope', resource)
 }
 
+/** What the publisher needs around it. */
+export interface PublisherSurroundings {
+  readonly hub: GroupHub
+  readonly limits: Limits
+  readonly report: Report
+  readerOf(model: ResourceModel): StoreReader
+  /** Does in this process what an entry about scopes says. */
+  obey(entry: ScopeEntry): void
+}
+
 /**
  * Takes committed changes from the sources to the groups that must hear of them. There is no other way for a change to
  * reach a feed: this process, too, hears of its own changes through the layer.
  */
 export class ChangePublisher {
-  readonly #hub: GroupHub
-  readonly #limits: Limits
-  readonly #report: Report
+  readonly #around: PublisherSurroundings
   readonly #readers = new Set<StoreReader>()
   readonly #routes = new Map<string, EntityRoutes>()
   /** Batches on their way to this process's own feeds. */
   readonly #underway = new Set<Promise<void>>()
 
-  constructor(
-    hub: GroupHub,
-    models: readonly ResourceModel[],
-    readerOf: (model: ResourceModel) => StoreReader,
-    limits: Limits,
-    report: Report,
-  ) {
-    this.#hub = hub
-    this.#limits = limits
-    this.#report = report
+  constructor(models: Iterable<ResourceModel>, around: PublisherSurroundings) {
+    this.#around = around
     for (const model of models) {
       const routes = this.#routesOf(model.store.entity)
       routes.keyFields = model.keyFields
       if (model.groups.fields.length > 0) routes.namings.push(model.groups)
-      const reader = readerOf(model)
+      const reader = around.readerOf(model)
       this.#readers.add(reader)
       if (!routes.readers.includes(reader)) routes.readers.push(reader)
       for (const dependency of model.options.dependsOn ?? []) {
@@ -64,14 +64,10 @@ export class ChangePublisher {
 
   /** For `ChangeSource.start`: never throws, never waits. */
   readonly emit = (batch: ChangeBatch): void => {
-    try {
-      const entities = byEntity(batch.changes)
-      // What a session may see goes first: no row is judged by a scope that the same transaction has ended.
-      for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, changes)
-      for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, changes)
-    } catch (error) {
-      this.#report(error, { during: 'changes.emit' })
-    }
+    const entities = byEntity(batch.changes)
+    // What a session may see goes first: no row is judged by a scope that the same transaction has ended.
+    for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, changes)
+    for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, changes)
   }
 
   /** Settles when everything emitted until now has been handed to the members of this process's feeds. */
@@ -98,7 +94,7 @@ export class ChangePublisher {
   #publishScopes(entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
     const routes = this.#routes.get(entity)
     for (const { resource, dependency } of routes?.dependents ?? []) {
-      const users = concernedUsers(dependency, changes)
+      const users = this.#answer('dependsOn', () => concernedUsers(dependency, changes), 'all')
       if (routes !== undefined) this.#publish(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
     }
   }
@@ -107,26 +103,26 @@ export class ChangePublisher {
     const routes = this.#routes.get(entity)
     if (routes === undefined || routes.readers.length === 0) return
     const exact = changes.filter((change) => change.type === 'change')
-    if (exact.length < changes.length || exact.length > this.#limits.coarseKeys) {
+    if (exact.length < changes.length || exact.length > this.#around.limits.coarseKeys) {
       this.#publish(routes, routes.entityGroup, { type: 'coarse', tx, entity })
       if (routes.namings.length > 0) this.#publish(routes, routes.strayGroup, { type: 'coarse', tx, entity })
       return
     }
-    for (const [group, keys] of groupKeys(routes, entity, exact)) {
+    for (const [group, keys] of this.#groupKeys(routes, entity, exact)) {
       this.#publish(routes, group, { type: 'changes', tx, entity, changes: keys })
     }
   }
 
   #publish(routes: EntityRoutes, group: string, entry: LayerEntry): void {
     try {
-      const position = this.#hub.publish(group, entry)
+      const position = this.#around.hub.publish(group, entry)
       if (position instanceof Promise)
         this.#track(
-          position.then((at) => this.#hub.reached(group, at)),
+          position.then((at) => this.#around.hub.reached(group, at)),
           routes,
           entry,
         )
-      else this.#track(this.#hub.reached(group, position), routes, entry)
+      else this.#track(this.#around.hub.reached(group, position), routes, entry)
     } catch (error) {
       this.#failed(error, routes, entry)
     }
@@ -142,15 +138,44 @@ export class ChangePublisher {
   }
 
   #failed(error: unknown, routes: EntityRoutes, entry: LayerEntry): void {
-    this.#report(error, { during: 'layer.publish' })
+    this.#around.report(error, { during: 'layer.publish' })
     this.#applyLocally(routes, entry)
   }
 
   /** Without the layer this process still hears of its own changes; the others heal when continuity is checked. */
   #applyLocally(routes: EntityRoutes, entry: LayerEntry): void {
+    if (entry.type === 'scope') this.#around.obey(entry)
     for (const reader of routes.readers) {
       if (entry.type === 'changes') reader.markLocally(entry.changes, entry.tx)
       else if (entry.type === 'coarse') reader.requeryAll()
+    }
+  }
+
+  /** The groups that must hear of these changes, each with the keys that concern it. */
+  #groupKeys(routes: EntityRoutes, entity: string, changes: readonly Change[]): Map<string, ChangedKey[]> {
+    const groups = new Map<string, ChangedKey[]>()
+    const add = (group: string, changed: ChangedKey): void => {
+      const keys = groups.get(group)
+      if (keys === undefined) groups.set(group, [changed])
+      else keys.push(changed)
+    }
+    for (const change of changes) {
+      const changed = { key: change.key, action: change.action }
+      add(routes.entityGroup, changed)
+      if (routes.namings.length === 0) continue
+      const names = this.#answer('groups', () => narrowGroups(routes, entity, change), [routes.strayGroup])
+      for (const name of names) add(name, changed)
+    }
+    return groups
+  }
+
+  /** What a rule of the application answers; where it fails, what is right whatever it would have answered. */
+  #answer<T>(rule: string, ask: () => T, otherwise: T): T {
+    try {
+      return ask()
+    } catch (error) {
+      this.#around.report(error, { during: `changes.${rule}` })
+      return otherwise
     }
   }
 }
@@ -165,32 +190,20 @@ function byEntity(changes: ChangeBatch['changes']): Map<string, (Change | Coarse
   return entities
 }
 
-/** The groups that must hear of these changes, each with the keys that concern it. */
-function groupKeys(routes: EntityRoutes, entity: string, changes: readonly Change[]): Map<string, ChangedKey[]> {
+/** The groups beside that of the entity that must hear of a change. */
+function narrowGroups(routes: EntityRoutes, entity: string, change: Change): Iterable<string> {
   const { namings, keyFields } = routes
-  const groups = new Map<string, ChangedKey[]>()
-  const add = (group: string, changed: ChangedKey): void => {
-    const keys = groups.get(group)
-    if (keys === undefined) groups.set(group, [changed])
-    else keys.push(changed)
-  }
-  for (const change of changes) {
-    const changed = { key: change.key, action: change.action }
-    add(routes.entityGroup, changed)
-    if (namings.length === 0) continue
-    const parts = typeof change.key === 'object' ? change.key : [change.key]
-    const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
-    const names = new Set<string>()
-    for (const row of statesOf(change)) {
-      for (const naming of namings) {
-        if (naming.fields.some((field) => row[field] === undefined && keyed[field] === undefined))
-          names.add(routes.strayGroup)
-        else for (const name of naming.ofRow({ ...keyed, ...row })) names.add(groupName(entity, ...name))
-      }
+  const parts = typeof change.key === 'object' ? change.key : [change.key]
+  const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
+  const names = new Set<string>()
+  for (const row of statesOf(change)) {
+    for (const naming of namings) {
+      if (naming.fields.some((field) => row[field] === undefined && keyed[field] === undefined))
+        names.add(routes.strayGroup)
+      else for (const name of naming.ofRow({ ...keyed, ...row })) names.add(groupName(entity, ...name))
     }
-    for (const name of names) add(name, changed)
   }
-  return groups
+  return names
 }
 
 /** Where the record was and where it is, as far as it was there: nothing known of a state is an empty one. */

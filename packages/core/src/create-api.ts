@@ -44,7 +44,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     readers.set(store, reader)
     return reader
   }
-  const publisher = new ChangePublisher(hub, [...models.values()], readerOf, limits, report)
+  const publisher = new ChangePublisher(models.values(), { hub, limits, report, readerOf, obey })
   const connections = new Set<Connection>()
   let cancelSweep: (() => void) | undefined
   let closing: Promise<void> | undefined

@@ -7,7 +7,7 @@ import { FeedSet } from './feed-set.ts'
 import type { FeedSpec } from './feed-spec.ts'
 import type { Gate } from './gate.ts'
 import type { Group, GroupHub, GroupListener } from './group-hub.ts'
-import { type Limits, type ResetReason, RtapiError } from './protocol.ts'
+import { type Limits, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
 import { Retries } from './retries.ts'
@@ -268,11 +268,6 @@ export class StoreReader implements GroupListener {
     else if (feed.memberCount > 0) this.#retries.set(feed, () => this.requery(feed))
   }
 
-  #dropFeed(feed: Feed, reason: ResetReason): void {
-    feed.drop(reason)
-    this.release(feed)
-  }
-
   // ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #schedule(): void {
@@ -348,8 +343,12 @@ export class StoreReader implements GroupListener {
         set.visit(id, row, (feed) => {
           // An arriving feed takes all of it at once, below; one without rows yet has nothing to compare with.
           if (arriving.has(feed) || !feed.whole) return
-          feed.evaluate(id, row.mark, row.view)
-          changed.add(feed)
+          try {
+            feed.evaluate(id, row.mark, row.view)
+            changed.add(feed)
+          } catch (error) {
+            this.#startOver(feed, error)
+          }
         })
       }
       for (const feed of this.#touched) {
@@ -362,20 +361,28 @@ export class StoreReader implements GroupListener {
     // Members hear of these changes before anybody new joins them: what a feed shows is then what they show.
     for (const feed of changed) this.#guard(feed, () => this.#flush(feed, freshOf.get(feed.spec.model) ?? new Map()))
     for (const arrival of arrivals) {
-      const { feed } = arrival
-      this.#guard(feed, () => this.#arrive(arrival, freshOf.get(feed.spec.model) ?? new Map()))
+      const { feed, load } = arrival
+      const isThere = this.#guard(feed, () => this.#arrive(arrival, freshOf.get(feed.spec.model) ?? new Map()))
+      if (!isThere) for (const waiter of load.waiters) waiter.failed(new RtapiError('internal', 'The server failed.'))
     }
     this.#groups.tellPositions(this.#around.clock.monotonic())
   }
 
-  /** What goes wrong in one feed (a codec, a transport that throws) starts it over, and stops no other. */
-  #guard(feed: Feed, work: () => void): void {
+  #guard(feed: Feed, work: () => void): boolean {
     try {
       work()
+      return true
     } catch (error) {
-      this.#around.report(error, { during: 'feed', resource: feed.spec.model.name })
-      this.#dropFeed(feed, 'gap')
+      this.#startOver(feed, error)
+      return false
     }
+  }
+
+  /** What goes wrong in one feed (a row that cannot be written, a transport that throws) stops no other. */
+  #startOver(feed: Feed, error: unknown): void {
+    this.#around.report(error, { during: 'feed', resource: feed.spec.model.name })
+    feed.drop('gap')
+    this.release(feed)
   }
 
   #flush(feed: Feed, fresh: ReadonlyMap<KeyId, FreshRow>): void {
@@ -383,7 +390,8 @@ export class StoreReader implements GroupListener {
     if (feed.stale) this.#load(feed)
     else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) {
       // Whoever asks again is told that there are more rows than a view may hold.
-      this.#dropFeed(feed, 'overflow')
+      feed.drop('overflow')
+      this.release(feed)
     }
   }
 
@@ -403,8 +411,10 @@ export class StoreReader implements GroupListener {
       position: feed.begin(() => this.#groups.positionOf(feed)),
       touched: fresh,
     }
-    for (const waiter of load.waiters) waiter.attach(snapshot)
-    load.waiters.clear()
+    for (const waiter of load.waiters) {
+      waiter.attach(snapshot)
+      load.waiters.delete(waiter)
+    }
     if (!feed.stale) this.#requeried(feed)
     this.release(feed)
     if (feed.stale || this.#waiting.has(feed)) this.#load(feed)

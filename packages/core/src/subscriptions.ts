@@ -211,7 +211,11 @@ export class Subscriptions implements LinkOwner {
       attach: (snapshot) => {
         if (!isCurrent()) return
         subscription.waiting = undefined
-        this.#attach(subscription, feed, snapshot, resume)
+        try {
+          this.#attach(subscription, feed, snapshot, resume)
+        } catch (error) {
+          this.#end(subscription, this.#told(error))
+        }
       },
       failed: (error) => {
         if (!isCurrent()) return
