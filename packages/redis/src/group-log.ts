@@ -20,7 +20,7 @@ export interface LoggedEntries {
   readonly entries: readonly LoggedEntry[]
 }
 
-export interface LoggedEntry {
+interface LoggedEntry {
   readonly seq: number
   /** Tag of the entry before it. */
   readonly previous: string

@@ -12,10 +12,10 @@ import { type TestClient, type TestView, connect } from '@rtapi/testing'
 import { expect } from 'vitest'
 import { type RedisConnection, type RedisLayer, type RedisLayerOptions, redisLayer } from '../../src/index.ts'
 
-export type Note = { readonly id: number; readonly text: string }
+type Note = { readonly id: number; readonly text: string }
 
 /** One process over the notes: its layer, its API, and a client that shows them all. */
-export interface NotesProcess {
+interface NotesProcess {
   readonly layer: RedisLayer
   readonly api: Api
   readonly client: TestClient
@@ -47,7 +47,7 @@ export interface NotesOptions extends RedisLayerOptions {
 }
 
 /** Times for tests: what takes seconds in real life takes a fraction of one. */
-export const quick: RedisLayerOptions = { timeout: 500, checkInterval: 300, probeInterval: 200 }
+const quick: RedisLayerOptions = { timeout: 500, checkInterval: 300, probeInterval: 200 }
 
 export async function startNotes(connection: RedisConnection, options: NotesOptions = {}): Promise<Notes> {
   const { readerConnection = connection, readerOptions, wrap = (layer) => layer, ...layerOptions } = options
