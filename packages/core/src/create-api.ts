@@ -18,6 +18,8 @@ import { StoreReader } from './store-reader.ts'
 import type { Row } from './value.ts'
 
 const SWEEP_INTERVAL = 250
+/** Milliseconds between looks whether the layer still brings what ends or changes sessions: they must not outlive a minute. */
+const CONTROL_INTERVAL = 50_000
 const SESSION_GROUP: string = groupName('sessions')
 
 /**
@@ -46,6 +48,13 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   }
   const publisher = new ChangePublisher(models.values(), { hub, limits, report, readerOf, obey })
   const connections = new Set<Connection>()
+  const controlGroups = [
+    SESSION_GROUP,
+    ...[...models.values()]
+      .filter(({ options: { dependsOn = [] } }) => dependsOn.length > 0)
+      .map(({ name }) => scopeGroup(name)),
+  ]
+  let checkedAt = clock.monotonic()
   let cancelSweep: (() => void) | undefined
   let closing: Promise<void> | undefined
 
@@ -84,13 +93,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
 
   async function start(): Promise<void> {
     await hub.open()
-    const groups = [
-      SESSION_GROUP,
-      ...[...models.values()]
-        .filter(({ options: { dependsOn = [] } }) => dependsOn.length > 0)
-        .map(({ name }) => scopeGroup(name)),
-    ]
-    await Promise.all(groups.map((name) => hub.join(name, control).ready))
+    await Promise.all(controlGroups.map((name) => hub.join(name, control).ready))
     for (const source of sources) await source.start(publisher.emit)
   }
 
@@ -105,7 +108,17 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
         report(error, { during: 'sweep', connection: connection.id })
       }
     }
+    if (now - checkedAt >= CONTROL_INTERVAL) {
+      checkedAt = now
+      void checkControl()
+    }
     scheduleSweep()
+  }
+
+  /** While the layer brings nothing, a revocation elsewhere is found out by asking everybody anew. */
+  async function checkControl(): Promise<void> {
+    const answers = await Promise.all(controlGroups.map((name) => hub.check(name)))
+    if (answers.includes(false)) refreshAll()
   }
 
   function scheduleSweep(): void {

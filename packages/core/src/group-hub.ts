@@ -159,6 +159,27 @@ export class GroupHub {
     })
   }
 
+  /**
+   * Looks whether entries of a group have been missed without a sign, and passes them on.
+   * @returns `false` if the layer cannot be asked.
+   */
+  async check(name: string): Promise<boolean> {
+    const group = this.#groups.get(name)
+    if (group === undefined || group.held !== undefined) return group?.mending !== 'yes' && group?.mending !== 'again'
+    const { position } = group
+    try {
+      const entries = await this.history(name, position)
+      // What is under way meanwhile finds out by itself.
+      if (this.#groups.get(name) !== group || group.held !== undefined) return true
+      if (entries === 'gone') this.#lose(group)
+      else for (const { seq, entry } of entries) this.#deliver(name, { epoch: position.epoch, seq }, entry)
+      return true
+    } catch (error) {
+      this.#report(error, { during: 'layer.history' })
+      return false
+    }
+  }
+
   #call<T>(call: () => T | Promise<T>): Promise<T> {
     const timeout = this.#limits.layerTimeout
     try {
