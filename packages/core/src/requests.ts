@@ -128,7 +128,9 @@ export class Requests {
     const { options, store } = model
     const given = withParams(message.data, params)
     const data =
-      options.input?.create === undefined ? given : await checkInput(model, options.input.create, given, 'create')
+      options.input?.create === undefined
+        ? given
+        : await this.#checked(checkInput(model, options.input.create, given, 'create'))
     if (!(await this.#around.access.allowsRecord(model, session, 'create', fieldsOf(data))))
       throw forbiddenRecord('create')
     const result = await this.#write(model, () =>
@@ -143,7 +145,8 @@ export class Requests {
     const { options, store } = model
     return this.#onRecord(model, session, message, write, async (key, row, context) => {
       const input = options.input?.update
-      const patch = input === undefined ? message.data : await checkInput(model, input, message.data, 'update')
+      const patch =
+        input === undefined ? message.data : await this.#checked(checkInput(model, input, message.data, 'update'))
       const judged = await this.#judge(model, session, 'update', row, { ...row, ...fieldsOf(patch) })
       return (where) =>
         options.update === undefined
@@ -244,7 +247,7 @@ export class Requests {
       if (!matchesFilter(write.scope, model.types, row)) throw forbiddenRecord(message.action)
       await this.#judge(model, session, message.action, row)
     }
-    const data = action.input === undefined ? undefined : await validate(action.input, message.data)
+    const data = action.input === undefined ? undefined : await this.#checked(validate(action.input, message.data))
     const result = await this.#write(model, () => action.run({ session, params }, { data, key: message.key, row }))
     return result === undefined ? {} : { data: result }
   }
@@ -287,6 +290,16 @@ export class Requests {
       limits.storeTimeout,
       work,
       () => new RtapiError('timeout', 'The records could not be read in time.'),
+    )
+  }
+
+  #checked<T>(work: Promise<T>): Promise<T> {
+    const { clock, limits } = this.#around
+    return withTimeout(
+      clock,
+      limits.ruleTimeout,
+      work,
+      () => new RtapiError('timeout', 'The data could not be checked in time.'),
     )
   }
 

@@ -215,6 +215,24 @@ describe('an action of its own', () => {
   })
 })
 
+test('a validator that never ends ends its request, and no other', async () => {
+  const never = {
+    '~standard': { version: 1, vendor: 'test', validate: () => new Promise<never>(() => undefined) },
+  } as const
+  const client = await connect(
+    open({ input: { create: never, update: ['text'] }, ownActions: { wait: { input: never, run: () => null } } }),
+  )
+  client.send([
+    { type: 'request', id: 'create', resource: 'notes', action: 'create', data: { text: 'x' } },
+    { type: 'request', id: 'wait', resource: 'notes', action: 'wait', data: {} },
+    { type: 'request', id: 'update', resource: 'notes', action: 'update', key: 1, data: { text: 'b' } },
+  ])
+  await clock.advance(10_000)
+  expect(await client.reply('create')).toMatchObject({ ok: false, error: { code: 'timeout' } })
+  expect(await client.reply('wait')).toMatchObject({ ok: false, error: { code: 'timeout' } })
+  expect(await client.reply('update')).toMatchObject({ ok: true })
+})
+
 describe('a resource on which a session may do nothing', () => {
   test.each([
     ['list', {}],
