@@ -145,7 +145,7 @@ async function startClusterNode(): Promise<RedisServer> {
     config: {
       'cluster-enabled': 'yes',
       'cluster-port': bus,
-      'cluster-node-timeout': '1000',
+      'cluster-node-timeout': '500',
       'repl-diskless-sync-delay': '0',
     },
   })

@@ -33,7 +33,8 @@ test('each wait ends after the same time, by one timer', async () => {
 test('what comes too late is ignored, a failure too', async () => {
   const clock = fakeClock()
   const deadlines = new Deadlines(clock, 100)
-  const { promise, reject } = Promise.withResolvers<never>()
+  let reject = (error: Error): void => void error
+  const promise = new Promise<never>((_, fail) => (reject = fail))
   const ended = expect(deadlines.run('answer', promise)).rejects.toMatchObject({
     code: 'unavailable',
     message: 'Redis did not answer within 100 ms',

@@ -76,7 +76,7 @@ describe('F1, F2: Redis is killed', () => {
 
 describe('F3: Redis is frozen', () => {
   test('calls end, the silence is noticed, and when it goes on the views do too', async () => {
-    await setUp()
+    await setUp({}, { timeout: 400 })
     redis.freeze()
     const { layer } = notes.writer
     const start = performance.now()
@@ -84,7 +84,7 @@ describe('F3: Redis is frozen', () => {
     await expect(layer.publish('rt:other', { type: 'coarse', tx: 't', entity: 'notes' })).rejects.toMatchObject({
       code: 'unavailable',
     })
-    expect(performance.now() - start).toBeLessThan(700)
+    expect(performance.now() - start).toBeLessThan(1_000)
     await expect(layer.join('rt:other')).rejects.toMatchObject({ code: 'unavailable' })
     await notes.writer.view.until((rows) => rows.length === 2)
     await untilCutOff()
@@ -93,22 +93,6 @@ describe('F3: Redis is frozen', () => {
     await notes.write('after')
     await notes.converge()
     expect(resets()).toEqual([[], []])
-  })
-
-  test('with the default timeout calls end within 2 s', async () => {
-    await setUp({}, { timeout: 2_000 })
-    redis.freeze()
-    const start = performance.now()
-    const calls = [
-      notes.writer.layer.publish('rt:other', { type: 'coarse', tx: 't', entity: 'notes' }),
-      notes.writer.layer.join('rt:other'),
-      notes.writer.layer.history('rt:other', { epoch: 'e', seq: 0 }),
-    ]
-    const ended = await Promise.allSettled(calls)
-    expect(ended.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
-    expect(performance.now() - start).toBeLessThan(2_000)
-    redis.thaw()
-    await notes.converge()
   })
 })
 

@@ -84,7 +84,7 @@ test('a reader whose log was deleted meanwhile begins anew, and the writer goes 
 })
 
 test('a connection that is dead and does not know it is found by its silence', async () => {
-  await setUp('reader')
+  await setUp('reader', { timeout: 400 })
   proxy.mute()
   notes.store.create({ text: 'unheard' })
   await notes.writer.view.until((rows) => rows.length === 2)

@@ -116,6 +116,23 @@ describe('calls', () => {
     expect(layer.stats().unsent).toBe(0)
   })
 
+  test('end within 2 s if nothing is answered', async () => {
+    const clock = fakeClock()
+    const layer = await open({ clock })
+    await layer.join('rt:a')
+    redis.freeze()
+    const ended: unknown[] = []
+    const end = (error: { code: string }): void => void ended.push(error.code)
+    layer.publish('rt:a', entry).catch(end)
+    layer.join('rt:b').catch(end)
+    layer.history('rt:a', { epoch: 'e', seq: 0 }).catch(end)
+    await clock.advance(1_899)
+    expect(ended).toEqual([])
+    await clock.advance(100)
+    expect(ended).toEqual(['unavailable', 'unavailable', 'unavailable'])
+    redis.thaw()
+  })
+
   test('are sent together: what is published in one tick goes out in one write', async () => {
     const layer = await open()
     await layer.publish('rt:a', entry)

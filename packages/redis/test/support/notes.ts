@@ -47,7 +47,7 @@ export interface NotesOptions extends RedisLayerOptions {
 }
 
 /** Times for tests: what takes seconds in real life takes a fraction of one. */
-const quick: RedisLayerOptions = { timeout: 500, checkInterval: 300, probeInterval: 200 }
+const quick: RedisLayerOptions = { timeout: 1_500, checkInterval: 150, probeInterval: 200 }
 
 export async function startNotes(connection: RedisConnection, options: NotesOptions = {}): Promise<Notes> {
   const { readerConnection = connection, readerOptions, wrap = (layer) => layer, ...layerOptions } = options
@@ -60,7 +60,7 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
     const report = (error: unknown, { during }: ReportContext): void => void reports.push(`${during}: ${String(error)}`)
     const own = isWriter ? layerOptions : { ...layerOptions, ...readerOptions }
     const layer = redisLayer(to, { prefix, ...quick, report, ...own })
-    const limits = { layerTimeout: layerOptions.timeout ?? 500, ownWriteTimeout: 500 }
+    const limits = { layerTimeout: layerOptions.timeout ?? 1_500, ownWriteTimeout: 500 }
     const api = createApi({
       resources: [notes],
       changes: isWriter ? [store] : [],
