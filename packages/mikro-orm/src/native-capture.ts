@@ -178,7 +178,7 @@ export class NativeCapture {
       const changesKey = meta.primaryKeys.some((key) => isObject(payload) && key in payload)
       const where = wheres[i]
       // A batch looks at the versions before it writes, and not in the statement.
-      const checked = data.length === 1 && isObject(where) && meta.versionProperty in where
+      const checked = isObject(where) && meta.versionProperty in where
       return this.#unit(options, payload, () => (changesKey ? undefined : keysOfWhere(shape, where)), checked)
     })
     return this.#stage(options, new NativeUnits('update', shape, units, this.#uncaptured))

@@ -53,7 +53,7 @@ export class StagedWrites {
 
   /** Tells the listener of each transaction from now on; returns the undo. */
   listen(listener: Listener): () => void {
-    if (!this.#stopped) this.#listeners.add(listener)
+    this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
 
