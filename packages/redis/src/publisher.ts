@@ -28,7 +28,7 @@ const BATCH = 100
  */
 export class Publisher {
   readonly #around: PublishSurroundings
-  #underway = 0
+  readonly #underway = new Set<Promise<Position>>()
   #underwayBytes = 0
   #unsent: UnsentEntry[] = []
   #unsentBytes = 0
@@ -51,21 +51,28 @@ export class Publisher {
   async publish(group: string, entry: LayerEntry): Promise<Position> {
     const encoded = this.#around.codec.encode(group, entry)
     const size = encoded.body.length
-    if (this.#underway >= MOST || this.#underwayBytes + size > MOST_BYTES) {
+    if (this.#underway.size >= MOST || this.#underwayBytes + size > MOST_BYTES) {
       this.#keep({ ...encoded, group })
       throw new RtapiError('unavailable', 'Redis does not keep up with what is published')
     }
-    this.#underway++
+    const sent = this.#send({ ...encoded, group })
+    this.#underway.add(sent)
     this.#underwayBytes += size
     try {
-      return await this.#send({ ...encoded, group })
+      return await sent
     } catch (error) {
       this.#keep({ ...encoded, group })
       throw error
     } finally {
-      this.#underway--
+      this.#underway.delete(sent)
       this.#underwayBytes -= size
     }
+  }
+
+  /** Waits for what is under way, and tries once more to send what could not be sent. */
+  async finish(): Promise<void> {
+    await Promise.allSettled(this.#underway)
+    if (this.unsent > 0) await this.#sendBatch()
   }
 
   #send({ group, tag, body }: UnsentEntry): Promise<Position> {

@@ -111,6 +111,7 @@ class Layer implements RedisLayer {
   readonly #counts: LayerCounts = { poisoned: 0, repaired: 0, lost: 0, resumed: 0 }
   #events: LayerEvents | undefined
   #state: 'new' | 'open' | 'closed' = 'new'
+  #closing: Promise<void> | undefined
 
   constructor(connection: RedisConnection, options: RedisLayerOptions) {
     const { history = {}, secret = [] } = options
@@ -216,17 +217,8 @@ class Layer implements RedisLayer {
     return last === undefined || last === logged.tag ? entries : 'gone'
   }
 
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
-    this.#state = 'closed'
-    for (const { group } of this.#groups.values()) group.leave()
-    this.#groups.clear()
-    this.#byChannel.clear()
-    this.#checks.close()
-    this.#pauses.close()
-    this.#subscriptions.close()
-    await this.#topology.close()
-    this.#deadlines.close(new RtapiError('unavailable', 'the channel layer is closed'))
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
   }
 
   stats(): RedisLayerStats {
@@ -236,6 +228,21 @@ class Layer implements RedisLayer {
       connections: this.#subscriptions.connections,
       unsent: this.#publisher.unsent,
     }
+  }
+
+  async #close(): Promise<void> {
+    const wasOpen = this.#state === 'open'
+    this.#state = 'closed'
+    for (const { group } of this.#groups.values()) group.leave()
+    this.#groups.clear()
+    this.#byChannel.clear()
+    this.#checks.close()
+    // What was written last is published before the process ends.
+    if (wasOpen) await this.#publisher.finish()
+    this.#pauses.close()
+    this.#subscriptions.close()
+    await this.#topology.close()
+    this.#deadlines.close(new RtapiError('unavailable', 'the channel layer is closed'))
   }
 
   #opened(name: string): LayerEvents {

@@ -75,14 +75,14 @@ export class Subscriptions {
     await this.#move(subscription)
   }
 
-  /** Looks whether every channel is still subscribed to where its messages are sent. */
+  /** Looks whether every channel is still subscribed to where its messages are sent; rejects where nobody can say. */
   async checkNodes(): Promise<void> {
     if (!this.#topology.sharded) return
     for (const subscription of this.#channels.values()) {
       const { link, channel } = subscription
       if (link === undefined || subscription.isMoving) continue
-      const node = await this.#topology.nodeOf(channel).catch(() => undefined)
-      if (node === undefined || node.address === link.address || subscription.link !== link) continue
+      const { address } = await this.#topology.nodeOf(channel)
+      if (address === link.address || subscription.link !== link) continue
       subscription.link = undefined
       link.unsubscribe(channel).catch(() => undefined)
       void this.#move(subscription)

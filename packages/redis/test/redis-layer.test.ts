@@ -234,12 +234,26 @@ describe('what is not there when it is not needed', () => {
     redis.freeze()
     const calls = [layer.publish('rt:a', entry), layer.join('rt:b'), layer.history('rt:a', { epoch: 'e', seq: 0 })]
     const ended = Promise.allSettled(calls)
-    await layer.close()
+    const closing = layer.close()
+    // What is being published has its time.
+    await clock.advance(2_000)
+    await closing
     redis.thaw()
     expect((await ended).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(clock.timers).toBe(0)
-    expect(layer.stats()).toMatchObject({ groups: 0, connections: 0, unsent: 0 })
+    expect(layer.stats()).toMatchObject({ groups: 0, connections: 0, unsent: 1 })
     await vi.waitFor(async () => expect(await clients()).toBe(before))
+  })
+
+  test('what is published right before closing is published', async () => {
+    const came: LayerEntry[] = []
+    const other = await open({}, { ...silent, deliver: (_, __, entry) => void came.push(entry) })
+    await other.join('rt:a')
+    const layer = await open()
+    const published = layer.publish('rt:a', entry)
+    await layer.close()
+    expect(await published).toMatchObject({ seq: 1 })
+    await vi.waitFor(() => expect(came).toEqual([entry]))
   })
 
   test('closing while it opens leaves nothing', async () => {
