@@ -44,15 +44,11 @@ export class CollectionCapture {
   async #stage(context: TransactionContext | undefined, changes: readonly CollectionChange[]): Promise<void> {
     for (const entity of new Set(changes.flatMap(({ entities }) => entities))) {
       const shape = this.#book.shapeOf(this.#book.metaOf(entity))
-      const known = this.#book.stored(shape, entity)
-      const key = keyOfKnown(shape, known)
+      const key = keyOfKnown(shape, this.#book.stored(shape, entity))
+      const { entity: name } = shape
       // The columns of the record are what they were, whatever that is.
-      const columns = this.#book.isCertain(entity) ? { before: known, after: known } : {}
-      const write = { entity: shape.entity, key, action: 'update', ...columns } as const
-      await this.#staged.stage(
-        context,
-        key === undefined ? coarseWrite([shape.entity]) : recordWrite({ ...write, key }),
-      )
+      const write = key === undefined ? coarseWrite([name]) : recordWrite({ entity: name, key, action: 'update' })
+      await this.#staged.stage(context, write)
     }
     const coarse = new Set(changes.flatMap((change) => change.coarse))
     if (coarse.size > 0) await this.#staged.stage(context, coarseWrite([...coarse]))
