@@ -13,8 +13,12 @@ export function SignInMenu({ viewer }: { readonly viewer: Viewer }) {
   const attempt = useAttempt()
   const leave = (): void => {
     void attempt(async () => {
-      await signOut()
-      await client.authenticate(null)
+      // First: a connection that the server ends as signed out would not come back by itself.
+      try {
+        await client.authenticate(null)
+      } finally {
+        await signOut()
+      }
     })
   }
   return (
