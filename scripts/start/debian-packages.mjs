@@ -8,6 +8,7 @@ import { run, runOrThrow } from './process.mjs'
 const needed = [
   { program: 'chromium', debian: 'chromium', variable: 'CHROMIUM' },
   { program: 'mariadbd', debian: 'mariadb-server' },
+  { program: 'redis-server', debian: 'redis-server' },
 ]
 
 /** Installs the Debian packages whose programs are missing. Throws with a way out when it cannot. Starts no service. */

@@ -13,12 +13,8 @@ export function SignInMenu({ viewer }: { readonly viewer: Viewer }) {
   const attempt = useAttempt()
   const leave = (): void => {
     void attempt(async () => {
-      // First: a connection that the server ends as signed out would not come back by itself.
-      try {
-        await client.authenticate(null)
-      } finally {
-        await signOut()
-      }
+      await signOut()
+      await client.authenticate(null)
     })
   }
   return (

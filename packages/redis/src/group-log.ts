@@ -1,0 +1,158 @@
+import { RtapiError } from '@rtapi/core'
+import type { Deadlines } from './deadlines.ts'
+import type { GroupKeys } from './group-keys.ts'
+import { randomText } from './random-text.ts'
+import { type Script, scripts } from './scripts.ts'
+import type { Topology } from './topology.ts'
+
+/** Where the log of a group stands, and which entry that is. */
+export interface LogPosition {
+  readonly epoch: string
+  readonly seq: number
+  /** Of the entry with this number; empty before the first. */
+  readonly tag: string
+}
+
+/** What the log holds after a position. */
+export interface LoggedEntries {
+  /** Of the last entry of the log. */
+  readonly tag: string
+  readonly entries: readonly LoggedEntry[]
+}
+
+interface LoggedEntry {
+  readonly seq: number
+  /** Tag of the entry before it. */
+  readonly previous: string
+  readonly body: string
+}
+
+/** What is kept of each group. */
+export interface KeptHistory {
+  readonly entries: number
+  readonly bytes: number
+  /** Milliseconds after the last entry. */
+  readonly age: number
+  /** Milliseconds after the last entry or join for which the group keeps its epoch. */
+  readonly groupAge: number
+}
+
+const EPOCH_LENGTH = 12
+/** Groups asked about in one call, where they may be asked together. */
+const TOPS = 100
+
+/** The logs of the groups, on the server. Every call ends in time. */
+export class GroupLog {
+  readonly #topology: Topology
+  readonly #deadlines: Deadlines
+  readonly #kept: KeptHistory
+  readonly #publishCommand: string
+
+  constructor(topology: Topology, deadlines: Deadlines, kept: KeptHistory) {
+    this.#topology = topology
+    this.#deadlines = deadlines
+    this.#kept = kept
+    this.#publishCommand = topology.sharded ? 'SPUBLISH' : 'PUBLISH'
+  }
+
+  /** Appends an entry and sends it to everybody. */
+  async publish({ meta, log, channel }: GroupKeys, tag: string, body: string): Promise<Omit<LogPosition, 'tag'>> {
+    const { entries, bytes, age, groupAge } = this.#kept
+    const kept = [entries, bytes, age, groupAge].map(String)
+    const values = [randomText(EPOCH_LENGTH), tag, body, ...kept, this.#publishCommand]
+    const [epoch, seq] = texts(await this.#call(scripts.publish, [meta, log, channel], values))
+    return { epoch: epoch ?? '', seq: Number(seq) }
+  }
+
+  /** Where the group stands; one that is not there begins. */
+  async join({ meta, log }: GroupKeys): Promise<LogPosition> {
+    const values = [randomText(EPOCH_LENGTH), String(this.#kept.groupAge)]
+    return positionOf(await this.#call(scripts.join, [meta, log], values))
+  }
+
+  /** Everything after a position, or `gone` where that cannot be said. */
+  async read({ meta, log }: GroupKeys, { epoch, seq }: Omit<LogPosition, 'tag'>): Promise<LoggedEntries | 'gone'> {
+    const reply = await this.#call(scripts.read, [meta, log], [epoch, String(seq)])
+    if (reply === null) return 'gone'
+    const [tag, entries] = list(reply)
+    if (typeof tag !== 'string') throw unexpected(reply)
+    const logged = list(entries).map(loggedEntry)
+    return logged.every((entry, i) => entry?.seq === seq + 1 + i) ? { tag, entries: logged as LoggedEntry[] } : 'gone'
+  }
+
+  /** Where these groups stand, each by its own; nothing for one that is not there. */
+  async tops(groups: readonly GroupKeys[]): Promise<readonly (LogPosition | undefined)[]> {
+    const size = this.#topology.sharded ? 1 : TOPS
+    const calls = Array.from({ length: Math.ceil(groups.length / size) }, async (_, i) => {
+      const keys = groups.slice(i * size, (i + 1) * size).map(({ meta }) => meta)
+      return list(await this.#call(scripts.tops, keys, []))
+    })
+    return (await Promise.all(calls)).flat().map((top) => (top === null ? undefined : positionOf(top)))
+  }
+
+  /** Ends the log of a group, and lets everybody know. */
+  async forget({ meta, log, channel }: GroupKeys): Promise<void> {
+    const values = [randomText(EPOCH_LENGTH), String(this.#kept.groupAge), this.#publishCommand]
+    await this.#call(scripts.forget, [meta, log, channel], values)
+  }
+
+  /** Sends a message that is not logged. */
+  async send(channel: string, message: string): Promise<void> {
+    await this.#within(this.#topology.send(channel, [this.#publishCommand, channel, message]))
+  }
+
+  #call(script: Script, keys: readonly string[], values: readonly string[]): Promise<unknown> {
+    const [key = ''] = keys
+    const rest = [String(keys.length), ...keys, ...values]
+    const reply = this.#topology.send(key, ['EVALSHA', script.sha, ...rest]).catch((error: unknown) => {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return this.#topology.send(key, ['EVAL', script.text, ...rest])
+    })
+    return this.#within(reply)
+  }
+
+  async #within<T>(reply: Promise<T>): Promise<T> {
+    let isAnswered = false
+    const answered = (): void => void (isAnswered = true)
+    reply.then(answered, answered)
+    try {
+      return await this.#deadlines.run('answer', reply)
+    } catch (error) {
+      if (!isAnswered) this.#topology.timedOut(this.#deadlines.delay)
+      if (error instanceof RtapiError) throw error
+      // What Redis says is for operators, and not for clients.
+      throw new RtapiError('unavailable', 'Redis did not do what was asked', { cause: error })
+    }
+  }
+}
+
+function positionOf(reply: unknown): LogPosition {
+  const [epoch, seq, tag] = texts(reply)
+  return { epoch: epoch ?? '', seq: Number(seq), tag: tag ?? '' }
+}
+
+/** `[id, [field, value …]]`, written by the script of this version in this order; something else by somebody else. */
+function loggedEntry(reply: unknown): LoggedEntry | undefined {
+  const [id, fields] = list(reply)
+  const [previousName, previous, bodyName, body] = list(fields)
+  const seq = typeof id === 'string' && id.endsWith('-0') ? Number(id.slice(0, -2)) : Number.NaN
+  if (previousName !== 'p' || typeof previous !== 'string' || bodyName !== 'b' || typeof body !== 'string')
+    return undefined
+  return { seq, previous, body }
+}
+
+function texts(reply: unknown): readonly (string | undefined)[] {
+  return list(reply).map((item) => {
+    if (typeof item !== 'string') throw unexpected(reply)
+    return item
+  })
+}
+
+function list(reply: unknown): readonly unknown[] {
+  if (!Array.isArray(reply)) throw unexpected(reply)
+  return reply
+}
+
+function unexpected(reply: unknown): TypeError {
+  return new TypeError(`Redis answered ${JSON.stringify(reply)?.slice(0, 100)}, which no script of the layer does`)
+}

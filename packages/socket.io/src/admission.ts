@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http'
+import { type CloseCode, type Codec, type Handshake, closeCodes } from '@rtapi/core'
+import type { Socket } from 'socket.io'
+import { type OriginPolicy, lastOf, originProblem } from './origin.ts'
+
+/** A handshake that is refused: the close code which says what to do about it, and a text for whoever looks. */
+export interface Refusal {
+  readonly code: CloseCode
+  readonly message: string
+}
+
+/** The longest token that is taken from `auth`, in characters. */
+const MAX_TOKEN = 32_768
+
+/** Where a client comes from: with `trustProxy`, as the nearest proxy says. */
+export function addressOf(socket: Socket, trustProxy: boolean): string {
+  const forwarded = trustProxy ? lastOf(socket.request, 'x-forwarded-for') : undefined
+  return forwarded ?? socket.handshake.address ?? ''
+}
+
+/** Why this page or program may not connect, if it may not. */
+export function originRefusal(socket: Socket, policy: OriginPolicy): Refusal | undefined {
+  if (policy.origins === 'any') return undefined
+  // Of a WebTransport session nothing is known, and Engine.IO has not checked it either.
+  const request = socket.request as IncomingMessage | undefined | null
+  const message = request ? originProblem(request, policy) : 'WebTransport does not say from which page it comes.'
+  return message === undefined ? undefined : { code: closeCodes.forbidden, message }
+}
+
+/** The codec that a client names in `auth.codec`; one that names none gets JSON if the API has it. */
+export function chooseCodec(socket: Socket, codecs: readonly Codec[]): Codec | Refusal {
+  const name = authOf(socket)['codec'] ?? (codecs.some((codec) => codec.name === 'json') ? 'json' : codecs[0]?.name)
+  const known = codecs.map((codec) => codec.name).join(', ')
+  const message = `Expected one of these codecs in \`auth.codec\`: ${known}.`
+  return codecs.find((codec) => codec.name === name) ?? { code: closeCodes.version, message }
+}
+
+/** What is wrong with the token that a client gives in `auth.token`, if it gives one. */
+export function tokenRefusal(socket: Socket): Refusal | undefined {
+  const token = authOf(socket)['token'] ?? ''
+  if (typeof token === 'string' && token.length <= MAX_TOKEN) return undefined
+  return { code: closeCodes.unauthenticated, message: 'Expected a text in `auth.token`.' }
+}
+
+/** Headers that say nothing about a client; the others are kept as long as its connection lives. */
+const dropped = new Set([
+  'accept-encoding',
+  'cache-control',
+  'connection',
+  'pragma',
+  'sec-websocket-extensions',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'upgrade',
+])
+
+/** What core and `authenticate` get to know of a handshake; nothing of it holds on to the request. */
+export function describeHandshake(socket: Socket, remoteAddress: string): Handshake {
+  const headers: Record<string, string | undefined> = {}
+  for (const [name, value] of Object.entries(socket.handshake.headers)) {
+    if (!dropped.has(name)) headers[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  const { token } = authOf(socket)
+  return {
+    transport: 'socket.io',
+    url: socket.handshake.url ?? '/',
+    headers,
+    remoteAddress,
+    ...(typeof token === 'string' ? { token } : {}),
+  }
+}
+
+/** Whatever the client has sent as `auth`, as an object. */
+function authOf(socket: Socket): { readonly codec?: unknown; readonly token?: unknown } {
+  const auth: unknown = socket.handshake.auth
+  return typeof auth === 'object' && auth !== null ? auth : {}
+}

@@ -1,0 +1,1 @@
+export * from './serve-socket-io.ts'

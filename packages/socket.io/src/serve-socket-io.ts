@@ -1,0 +1,235 @@
+import type { IncomingMessage } from 'node:http'
+import { type Api, type Codec, closeCodes } from '@rtapi/core'
+import type { Namespace, Server, Socket } from 'socket.io'
+import { AcceptGate } from './accept-gate.ts'
+import { type Refusal, addressOf, chooseCodec, describeHandshake, originRefusal, tokenRefusal } from './admission.ts'
+import type { EngineConnection } from './engine-link.ts'
+import { assertOrigins, originProblem } from './origin.ts'
+import { FrameWriter } from './packets.ts'
+import { type SocketContext, SocketIoSocket } from './socket-io-socket.ts'
+import { WriteQueue } from './write-queue.ts'
+
+export interface SocketIoOptions {
+  /**
+   * Pages of which origins may connect. `'same'`: those of the host and scheme under which the client addressed this
+   * server. A list: these too, each exactly as browsers send it (`https://app.example.com`). `'any'`: no check, for
+   * servers whose clients never bring cookies. A handshake without Origin that is not a page's own comes from no browser
+   * and is let in unless it brings cookies. @default 'same'
+   */
+  readonly origins?: 'same' | 'any' | readonly string[]
+  /**
+   * Whether all clients come through a proxy which sets X-Forwarded-For, -Proto and -Host: then these say the client's
+   * address and the server's own origin, each by its last entry. @default false
+   */
+  readonly trustProxy?: boolean
+  /** Open sockets of the namespace at once; further ones are refused. @default 20_000 */
+  readonly maxConnections?: number
+  /** The same for each address other than this machine's own. @default 200 */
+  readonly maxConnectionsPerAddress?: number
+  /** Connections a second that may join, and at once after a pause; further ones are refused. @default 200 */
+  readonly acceptRate?: number
+}
+
+/** A socket.io `Server` or `Namespace`, whatever its events are typed as. */
+export interface SocketIoTarget {
+  readonly sockets: unknown
+  use(middleware: never): unknown
+  on(event: never, listener: never): unknown
+}
+
+/** The undo of `serveSocketIo`. */
+export interface SocketIoService {
+  /**
+   * Lets nobody in any more, says `goodbye` 4452 to the clients that are there, waits until they have got what was sent
+   * to them, and ends those which have not within `timeout` milliseconds. The socket.io server stays as it is. Close the
+   * API before it or with it, so that its replies go out first.
+   */
+  close(options?: { /** @default 30_000 */ readonly timeout?: number }): Promise<void>
+}
+
+const RETURN_SPREAD = 5_000
+/** Attempts to join within a minute over one connection; it is closed at the next one. */
+const MAX_ATTEMPTS = 20
+const ATTEMPT_WINDOW = 60_000
+
+/** Namespaces that have been served, now or before: socket.io's middleware cannot be taken off again. */
+const served = new WeakSet<Namespace>()
+
+/**
+ * Serves an API to the clients of a socket.io server, in its main namespace, or of one namespace. Given a server, it also
+ * refuses foreign pages before socket.io has opened a connection, for all of its namespaces.
+ * @throws TypeError if the namespace is or was served, or an origin is not written as browsers send it.
+ */
+export function serveSocketIo(api: Api, target: SocketIoTarget, options: SocketIoOptions = {}): SocketIoService {
+  const server = 'of' in target ? (target as unknown as Server) : null
+  const namespace = server === null ? (target as unknown as Namespace) : server.of('/')
+  const service = new Service(api, namespace, options)
+  service.open(server)
+  return service
+}
+
+class Service implements SocketIoService, SocketContext {
+  readonly queue = new WriteQueue()
+  readonly maxFrame: number
+  private readonly api: Api
+  private readonly namespace: Namespace
+  private readonly policy: { readonly origins: 'same' | 'any' | readonly string[]; readonly trustProxy: boolean }
+  private readonly gate: AcceptGate
+  private readonly binary: ReadonlyMap<Codec, boolean>
+  /** A dynamic namespace has children, each with packets of its own. */
+  private readonly writers = new WeakMap<Namespace, FrameWriter>()
+  private readonly sockets = new Set<SocketIoSocket>()
+  private readonly admitted = new WeakSet<Socket>()
+  private readonly attempts = new WeakMap<EngineConnection, { since: number; count: number }>()
+  private removeAllowRequest: (() => void) | null = null
+  private closing: Promise<void> | null = null
+  private onEmpty: (() => void) | null = null
+  private readonly onConnection = (socket: Socket): void => this.accept(socket)
+
+  constructor(api: Api, namespace: Namespace, options: SocketIoOptions) {
+    this.api = api
+    this.namespace = namespace
+    this.maxFrame = api.limits.frame
+    this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }
+    assertOrigins(this.policy)
+    this.gate = new AcceptGate(
+      {
+        maxConnections: options.maxConnections ?? 20_000,
+        maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 200,
+        acceptRate: options.acceptRate ?? 200,
+      },
+      () => this.api.clock.monotonic(),
+    )
+    this.binary = new Map(api.codecs.map((codec) => [codec, typeof codec.encode({ type: 'pong' }) !== 'string']))
+  }
+
+  open(server: Server | null): void {
+    if (served.has(this.namespace)) throw new TypeError(`the namespace ${this.namespace.name} is already served`)
+    served.add(this.namespace)
+    this.namespace.use((socket, next) => {
+      const refusal = this.refusalOf(socket)
+      if (refusal === undefined) {
+        this.admitted.add(socket)
+        next()
+      } else {
+        next(Object.assign(new Error(refusal.message), { data: { code: refusal.code } }))
+      }
+    })
+    this.namespace.on('connection', this.onConnection)
+    if (server !== null) this.removeAllowRequest = this.refuseForeignRequests(server)
+  }
+
+  closed({ terms }: SocketIoSocket): void {
+    this.gate.leave(terms.address)
+  }
+
+  gone(socket: SocketIoSocket): void {
+    this.sockets.delete(socket)
+    if (this.sockets.size === 0) this.onEmpty?.()
+  }
+
+  close({ timeout = 30_000 }: { readonly timeout?: number } = {}): Promise<void> {
+    return (this.closing ??= this.drain(timeout))
+  }
+
+  private async drain(timeout: number): Promise<void> {
+    for (const socket of this.sockets) {
+      socket.goodbye(closeCodes.draining, 'draining', Math.floor(Math.random() * RETURN_SPREAD))
+    }
+    await new Promise<void>((resolve) => {
+      if (this.sockets.size === 0) return resolve()
+      const stopTimer = this.api.clock.setTimer(timeout, () => {
+        for (const socket of this.sockets) socket.terminate()
+      })
+      this.onEmpty = () => {
+        stopTimer()
+        resolve()
+      }
+    })
+    this.namespace.off('connection', this.onConnection)
+    this.removeAllowRequest?.()
+  }
+
+  /** Why this socket may not join, if it may not. */
+  private refusalOf(socket: Socket): Refusal | undefined {
+    const isFirst = this.countAttempt(socket.conn)
+    if (this.closing !== null) return { code: closeCodes.draining, message: 'The server is shutting down.' }
+    const origin = originRefusal(socket, this.policy)
+    if (origin !== undefined) return origin
+    const codec = chooseCodec(socket, this.api.codecs)
+    if (!('name' in codec)) return codec
+    const full = this.gate.problem(addressOf(socket, this.policy.trustProxy))
+    if (full !== undefined) return { code: closeCodes.draining, message: full }
+    // A connection pays once: what it tries over and over is counted for itself.
+    if (isFirst && !this.gate.takeToken())
+      return { code: closeCodes.draining, message: 'Too many clients connect at once.' }
+    return tokenRefusal(socket)
+  }
+
+  /** Whether this is the first time that the connection tries to join. Closes one that keeps trying. */
+  private countAttempt(conn: EngineConnection): boolean {
+    const now = this.api.clock.monotonic()
+    const attempts = this.attempts.get(conn)
+    if (attempts === undefined) {
+      this.attempts.set(conn, { since: now, count: 1 })
+      return true
+    }
+    if (now - attempts.since > ATTEMPT_WINDOW) {
+      attempts.since = now
+      attempts.count = 0
+    }
+    if (++attempts.count > MAX_ATTEMPTS) conn.close()
+    return false
+  }
+
+  private accept(socket: Socket): void {
+    // The recovery of a lost connection skips middleware: who comes back by it is looked at all the same.
+    const refusal = this.admitted.has(socket) ? undefined : this.refusalOf(socket)
+    const codec = chooseCodec(socket, this.api.codecs)
+    // Unless the codecs have changed since, this is what the middleware has found.
+    if (!('name' in codec)) return void socket.disconnect()
+    const address = addressOf(socket, this.policy.trustProxy)
+    const terms = { codec, binary: this.binary.get(codec) ?? false, writer: this.writerFor(socket.nsp), address }
+    // Others may have come in while the rest of the middleware was busy.
+    const full = this.gate.problem(address)
+    this.gate.enter(address)
+    const link = new SocketIoSocket(socket, terms, this)
+    this.sockets.add(link)
+    if (refusal !== undefined) return link.goodbye(refusal.code, 'refused')
+    if (this.closing !== null) return link.goodbye(closeCodes.draining, 'draining')
+    if (full !== undefined) return link.goodbye(closeCodes.draining, 'too many connections')
+    link.attach(this.api.accept(link, describeHandshake(socket, address), codec))
+  }
+
+  private writerFor(namespace: Namespace): FrameWriter {
+    const known = this.writers.get(namespace)
+    if (known !== undefined) return known
+    const writer = new FrameWriter(namespace)
+    this.writers.set(namespace, writer)
+    return writer
+  }
+
+  /** Puts the check of origins in front of a server's own `allowRequest`; answers the undo. */
+  private refuseForeignRequests(server: Server): () => void {
+    type Options = typeof server.engine.opts
+    const undo = [server._opts as Options, server.engine?.opts as Options | undefined].map((options) => {
+      if (options === undefined) return () => undefined
+      const { allowRequest } = options
+      const wrapped: typeof allowRequest = (request: IncomingMessage, answer) => {
+        const problem = originProblem(request, this.policy)
+        if (problem !== undefined) answer(problem, false)
+        else if (allowRequest === undefined) answer(null, true)
+        else allowRequest(request, answer)
+      }
+      options.allowRequest = wrapped
+      return () => {
+        if (options.allowRequest !== wrapped) return
+        if (allowRequest === undefined) delete options.allowRequest
+        else options.allowRequest = allowRequest
+      }
+    })
+    return () => {
+      for (const run of undo) run()
+    }
+  }
+}
