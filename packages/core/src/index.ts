@@ -1,3 +1,4 @@
+export * from './accept-gate.ts'
 export * from './api.ts'
 export * from './change-source.ts'
 export * from './channel-layer.ts'
@@ -8,6 +9,7 @@ export { groupBy, type GroupNaming, type GroupParts, perRecord, type PinnedTerms
 export { compileFilter, matchesFilter } from './match-filter.ts'
 export * from './memory-layer.ts'
 export * from './memory-store.ts'
+export * from './origin-policy.ts'
 export * from './permission.ts'
 export {
   allowAny,

@@ -1,5 +1,14 @@
-import { type Api, type Codec, type Handshake, closeCodes } from '@rtapi/core'
-import { AcceptGate } from './accept-gate.ts'
+import {
+  AcceptGate,
+  type Api,
+  type Codec,
+  type Handshake,
+  type OriginPolicy,
+  assertOrigins,
+  closeCodes,
+  forwardedAddress,
+  originProblem,
+} from '@rtapi/core'
 import {
   HttpRefusal,
   eventsAnswer,
@@ -14,7 +23,7 @@ import { refusalOfClose, whoIs } from './ask.ts'
 import { Credentials, bearerToken, fingerprint, tokenOfHello } from './credentials.ts'
 import { HttpSession, type SessionSurroundings } from './http-session.ts'
 import { objectOf, runOneShot } from './one-shot.ts'
-import { type OriginPolicy, assertOrigins, crossOriginHeaders, lastOf, originProblem } from './origin.ts'
+import { crossOriginHeaders, sourceOf } from './cross-origin.ts'
 import { readBody } from './read-body.ts'
 import { subscribeFrame } from './subscribe-frame.ts'
 
@@ -133,7 +142,10 @@ class HttpService implements SessionSurroundings {
     this.#policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }
     assertOrigins(this.#policy)
     const { maxSessions = 20_000, maxSessionsPerAddress = 200, acceptRate = 200 } = options
-    this.#gate = new AcceptGate({ maxSessions, maxSessionsPerAddress, acceptRate }, () => this.clock.monotonic())
+    this.#gate = new AcceptGate(
+      { clients: maxSessions, clientsPerAddress: maxSessionsPerAddress, rate: acceptRate },
+      this.clock,
+    )
   }
 
   async answer(request: Request, { remoteAddress }: RequestContext): Promise<Response> {
@@ -178,11 +190,11 @@ class HttpService implements SessionSurroundings {
     const { pathname, searchParams: query } = new URL(request.url)
     if (pathname !== this.#path && !pathname.startsWith(`${this.#path}/`)) throw nothingHere()
     const path = pathname.slice(this.#path.length + 1).split('/')
-    const problem = originProblem(request, this.#policy)
+    const problem = originProblem(sourceOf(request), this.#policy)
     if (problem !== undefined) throw refuse('forbidden', problem)
     if (this.#isOver) throw refuseForNow('The server is shutting down.')
-    const forwarded = this.#policy.trustProxy ? lastOf(request.headers, 'x-forwarded-for') : undefined
-    const exchange = { request, path, query, address: forwarded ?? remoteAddress }
+    const address = forwardedAddress(sourceOf(request), this.#policy) ?? remoteAddress
+    const exchange = { request, path, query, address }
     if (request.method === 'OPTIONS') return preflight()
     const [first, ...more] = path
     if (more.length > 0) return await this.#only('POST', exchange, () => this.#once(exchange))
@@ -319,7 +331,7 @@ class HttpService implements SessionSurroundings {
   }
 
   #enter(address: string): void {
-    const full = this.#gate.enter(address)
+    const full = this.#gate.admit(address)
     if (full !== undefined) throw refuseForNow(full)
   }
 

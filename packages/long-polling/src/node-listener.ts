@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isHost } from '@rtapi/core'
 import type { RequestContext } from './http-handler.ts'
-import { isHost } from './origin.ts'
 
 /** A listener for `http.createServer`, or for a framework on top of it. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => void
@@ -40,8 +40,8 @@ function toRequest(incoming: IncomingMessage & Extended, signal: AbortSignal): R
   const path = typeof incoming.originalUrl === 'string' ? incoming.originalUrl : incoming.url
   if (typeof host !== 'string' || !isHost(host) || path?.startsWith('/') !== true) return undefined
   const scheme = 'encrypted' in incoming.socket && incoming.socket.encrypted === true ? 'https' : 'http'
-  const url = URL.parse(`${scheme}://${host}${path}`)
-  if (url === null) return undefined
+  const url = `${scheme}://${host}${path}`
+  if (!URL.canParse(url)) return undefined
   const headers = new Headers()
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined && !name.startsWith(':')) headers.set(name, Array.isArray(value) ? value.join(', ') : value)

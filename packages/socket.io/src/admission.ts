@@ -1,7 +1,15 @@
 import type { IncomingMessage } from 'node:http'
-import { type CloseCode, type Codec, type Handshake, closeCodes } from '@rtapi/core'
+import {
+  type CloseCode,
+  type Codec,
+  type Handshake,
+  type OriginPolicy,
+  type RequestSource,
+  closeCodes,
+  forwardedAddress,
+  originProblem,
+} from '@rtapi/core'
 import type { Socket } from 'socket.io'
-import { type OriginPolicy, lastOf, originProblem } from './origin.ts'
 
 /** A handshake that is refused: the close code which says what to do about it, and a text for whoever looks. */
 export interface Refusal {
@@ -12,9 +20,22 @@ export interface Refusal {
 /** The longest token that is taken from `auth`, in characters. */
 const MAX_TOKEN = 32_768
 
+/** What the policy of origins looks at. Polling begins with a plain GET; an upgrade always names its origin. */
+export function sourceOf({ headers, socket }: IncomingMessage): RequestSource {
+  return {
+    header(name) {
+      const value = headers[name]
+      return Array.isArray(value) ? value.join(',') : value
+    },
+    scheme: 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http',
+    isPlainRead: headers.upgrade === undefined,
+  }
+}
+
 /** Where a client comes from: with `trustProxy`, as the nearest proxy says. */
-export function addressOf(socket: Socket, trustProxy: boolean): string {
-  const forwarded = trustProxy ? lastOf(socket.request, 'x-forwarded-for') : undefined
+export function addressOf(socket: Socket, policy: OriginPolicy): string {
+  const request = socket.request as IncomingMessage | undefined | null
+  const forwarded = request ? forwardedAddress(sourceOf(request), policy) : undefined
   return forwarded ?? socket.handshake.address ?? ''
 }
 
@@ -23,7 +44,9 @@ export function originRefusal(socket: Socket, policy: OriginPolicy): Refusal | u
   if (policy.origins === 'any') return undefined
   // Of a WebTransport session nothing is known, and Engine.IO has not checked it either.
   const request = socket.request as IncomingMessage | undefined | null
-  const message = request ? originProblem(request, policy) : 'WebTransport does not say from which page it comes.'
+  const message = request
+    ? originProblem(sourceOf(request), policy)
+    : 'WebTransport does not say from which page it comes.'
   return message === undefined ? undefined : { code: closeCodes.forbidden, message }
 }
 

@@ -1,10 +1,24 @@
 import type { IncomingMessage } from 'node:http'
-import { type Api, type Codec, closeCodes } from '@rtapi/core'
+import {
+  AcceptGate,
+  type Api,
+  type Codec,
+  type OriginPolicy,
+  assertOrigins,
+  closeCodes,
+  originProblem,
+} from '@rtapi/core'
 import type { Namespace, Server, Socket } from 'socket.io'
-import { AcceptGate } from './accept-gate.ts'
-import { type Refusal, addressOf, chooseCodec, describeHandshake, originRefusal, tokenRefusal } from './admission.ts'
+import {
+  type Refusal,
+  addressOf,
+  chooseCodec,
+  describeHandshake,
+  originRefusal,
+  sourceOf,
+  tokenRefusal,
+} from './admission.ts'
 import type { EngineConnection } from './engine-link.ts'
-import { assertOrigins, originProblem } from './origin.ts'
 import { FrameWriter } from './packets.ts'
 import { type SocketContext, SocketIoSocket } from './socket-io-socket.ts'
 import { WriteQueue } from './write-queue.ts'
@@ -73,7 +87,7 @@ class Service implements SocketIoService, SocketContext {
   readonly maxFrame: number
   private readonly api: Api
   private readonly namespace: Namespace
-  private readonly policy: { readonly origins: 'same' | 'any' | readonly string[]; readonly trustProxy: boolean }
+  private readonly policy: OriginPolicy
   private readonly gate: AcceptGate
   private readonly binary: ReadonlyMap<Codec, boolean>
   /** A dynamic namespace has children, each with packets of its own. */
@@ -94,11 +108,11 @@ class Service implements SocketIoService, SocketContext {
     assertOrigins(this.policy)
     this.gate = new AcceptGate(
       {
-        maxConnections: options.maxConnections ?? 20_000,
-        maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 200,
-        acceptRate: options.acceptRate ?? 200,
+        clients: options.maxConnections ?? 20_000,
+        clientsPerAddress: options.maxConnectionsPerAddress ?? 200,
+        rate: options.acceptRate ?? 200,
       },
-      () => this.api.clock.monotonic(),
+      api.clock,
     )
     this.binary = new Map(api.codecs.map((codec) => [codec, typeof codec.encode({ type: 'pong' }) !== 'string']))
   }
@@ -158,11 +172,11 @@ class Service implements SocketIoService, SocketContext {
     if (origin !== undefined) return origin
     const codec = chooseCodec(socket, this.api.codecs)
     if (!('name' in codec)) return codec
-    const full = this.gate.problem(addressOf(socket, this.policy.trustProxy))
+    const full = this.gate.fullness(addressOf(socket, this.policy))
     if (full !== undefined) return { code: closeCodes.draining, message: full }
     // A connection pays once: what it tries over and over is counted for itself.
-    if (isFirst && !this.gate.takeToken())
-      return { code: closeCodes.draining, message: 'Too many clients connect at once.' }
+    const haste = isFirst ? this.gate.haste() : undefined
+    if (haste !== undefined) return { code: closeCodes.draining, message: haste }
     return tokenRefusal(socket)
   }
 
@@ -188,10 +202,10 @@ class Service implements SocketIoService, SocketContext {
     const codec = chooseCodec(socket, this.api.codecs)
     // Unless the codecs have changed since, this is what the middleware has found.
     if (!('name' in codec)) return void socket.disconnect()
-    const address = addressOf(socket, this.policy.trustProxy)
+    const address = addressOf(socket, this.policy)
     const terms = { codec, binary: this.binary.get(codec) ?? false, writer: this.writerFor(socket.nsp), address }
     // Others may have come in while the rest of the middleware was busy.
-    const full = this.gate.problem(address)
+    const full = this.gate.fullness(address)
     this.gate.enter(address)
     const link = new SocketIoSocket(socket, terms, this)
     this.sockets.add(link)
@@ -216,7 +230,7 @@ class Service implements SocketIoService, SocketContext {
       if (options === undefined) return () => undefined
       const { allowRequest } = options
       const wrapped: typeof allowRequest = (request: IncomingMessage, answer) => {
-        const problem = originProblem(request, this.policy)
+        const problem = originProblem(sourceOf(request), this.policy)
         if (problem !== undefined) answer(problem, false)
         else if (allowRequest === undefined) answer(null, true)
         else allowRequest(request, answer)

@@ -1,7 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type Codec, type Handshake, subprotocol } from '@rtapi/core'
-import { lastOf } from './origin.ts'
+import { type Codec, type Handshake, type RequestSource, subprotocol } from '@rtapi/core'
 
 const MAX_HEADERS = 64
 const MAX_HEADER_CHARACTERS = 8_192
@@ -80,9 +79,16 @@ export function describeHandshake(request: IncomingMessage, remoteAddress: strin
   return { transport: 'ws', url: request.url ?? '/', headers, remoteAddress }
 }
 
-/** Where a client comes from: with `trustProxy`, as the nearest proxy says. */
-export function addressOf(request: IncomingMessage, trustProxy: boolean): string {
-  return (trustProxy ? lastOf(request, 'x-forwarded-for') : undefined) ?? request.socket.remoteAddress ?? ''
+/** What the policy of origins looks at. */
+export function sourceOf({ headers, socket }: IncomingMessage): RequestSource {
+  return {
+    header(name) {
+      const value = headers[name]
+      return Array.isArray(value) ? value.join(',') : value
+    },
+    scheme: 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http',
+    isPlainRead: false,
+  }
 }
 
 /** Answers an upgrade request with an HTTP error and ends its socket. */

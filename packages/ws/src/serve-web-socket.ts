@@ -2,11 +2,19 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type Api, type Codec, closeCodes, subprotocol } from '@rtapi/core'
+import {
+  AcceptGate,
+  type Api,
+  type Codec,
+  type OriginPolicy,
+  assertOrigins,
+  closeCodes,
+  forwardedAddress,
+  originProblem,
+  subprotocol,
+} from '@rtapi/core'
 import { type ServerOptions, WebSocketServer } from 'ws'
-import { AcceptGate } from './accept-gate.ts'
-import { type Refusal, addressOf, chooseCodec, describeHandshake, malformation, refuse } from './handshake.ts'
-import { assertOrigins, originProblem } from './origin.ts'
+import { type Refusal, chooseCodec, describeHandshake, malformation, refuse, sourceOf } from './handshake.ts'
 import { WriteQueue } from './write-queue.ts'
 import { OwnedWebSocket, type SocketContext, WsSocket } from './ws-socket.ts'
 
@@ -74,7 +82,7 @@ class Service implements WebSocketService, SocketContext {
   private readonly api: Api
   private readonly httpServer: HttpServer | HttpsServer
   private readonly path: string
-  private readonly policy: { readonly origins: 'same' | 'any' | readonly string[]; readonly trustProxy: boolean }
+  private readonly policy: OriginPolicy
   private readonly gate: AcceptGate
   private readonly ws: WebSocketServer
   private readonly codecs: ReadonlyMap<Codec, { readonly binary: boolean }>
@@ -94,11 +102,11 @@ class Service implements WebSocketService, SocketContext {
     this.controlFrames = api.limits.burst
     this.gate = new AcceptGate(
       {
-        maxConnections: options.maxConnections ?? 20_000,
-        maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 200,
-        acceptRate: options.acceptRate ?? 200,
+        clients: options.maxConnections ?? 20_000,
+        clientsPerAddress: options.maxConnectionsPerAddress ?? 200,
+        rate: options.acceptRate ?? 200,
       },
-      () => this.monotonic(),
+      api.clock,
     )
     this.codecs = new Map(
       api.codecs.map((codec) => [codec, { binary: typeof codec.encode({ type: 'pong' }) !== 'string' }]),
@@ -177,8 +185,8 @@ class Service implements WebSocketService, SocketContext {
     if (refusal !== undefined) return refuse(socket, refusal)
     const codec = chooseCodec(request, this.api.codecs)
     if (!('name' in codec)) return refuse(socket, codec)
-    const address = addressOf(request, this.policy.trustProxy)
-    const full = this.gate.enter(address)
+    const address = forwardedAddress(sourceOf(request), this.policy) ?? request.socket.remoteAddress ?? ''
+    const full = this.gate.admit(address)
     if (full !== undefined) return refuse(socket, later(full))
     let accepted = false
     this.ws.handleUpgrade(request, socket, head, (ws) => {
@@ -198,7 +206,7 @@ class Service implements WebSocketService, SocketContext {
 
   private refusalOf(request: IncomingMessage): Refusal | undefined {
     if (this.closed !== null) return later('The server is shutting down.')
-    const problem = originProblem(request, this.policy)
+    const problem = originProblem(sourceOf(request), this.policy)
     return problem === undefined ? undefined : { status: 403, message: problem }
   }
 
