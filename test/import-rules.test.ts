@@ -12,6 +12,14 @@ const rules: Record<string, (found: Import) => boolean> = {
   '@rtapi/testing': ({ specifier }) => packageOf(specifier) === '@rtapi/core',
   '@rtapi/client': ({ specifier, typeOnly }) =>
     specifier === '@rtapi/core/protocol' || (specifier === '@rtapi/core' && typeOnly),
+  '@rtapi/sql': ({ specifier }) => packageOf(specifier) === '@rtapi/core',
+  '@rtapi/mikro-orm': sqlAdapterRule,
+  '@rtapi/sequelize': sqlAdapterRule,
+}
+
+/** Adapters of libraries for SQL databases also import what is the same for all of them. */
+function sqlAdapterRule(found: Import): boolean {
+  return adapterRule(found) || packageOf(found.specifier) === '@rtapi/sql'
 }
 
 function adapterRule({ specifier }: Import): boolean {

@@ -13,9 +13,14 @@ const keyOrder =
 const optionalKeys = ['dependencies', 'devDependencies', 'peerDependencies', 'peerDependenciesMeta']
 const sameEverywhere = ['version', 'license', 'files', 'type', 'sideEffects', 'publishConfig', 'scripts']
 
-/** The packages of this repository that each package may depend on at run time; an adapter: core only. */
+/**
+ * The packages of this repository that each package may depend on at run time; an adapter: core only. Adapters of
+ * libraries for SQL databases share what is the same for all of them.
+ */
 const mayDependOn: Record<string, string[]> = {
   '@rtapi/core': [],
+  '@rtapi/mikro-orm': ['@rtapi/core', '@rtapi/sql'],
+  '@rtapi/sequelize': ['@rtapi/core', '@rtapi/sql'],
 }
 
 function internalDependencies(manifest: Manifest): [name: string, version: string][] {

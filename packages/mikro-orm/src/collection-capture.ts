@@ -1,9 +1,10 @@
 import { type Collection, ReferenceKind } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
+import { coarseWrite, recordWrite } from '@rtapi/sql'
 import type { EntityBook } from './entity-book.ts'
 import type { NativeCapture } from './native-capture.ts'
 import { keyOfKnown } from './record.ts'
-import { type StagedWrites, type TransactionContext, coarseWrite, recordWrite } from './staged-writes.ts'
+import type { ContextStaging, TransactionContext } from './context-staging.ts'
 
 /** What a flush changes of a collection. */
 interface CollectionChange {
@@ -18,11 +19,11 @@ interface CollectionChange {
  * transaction of the flush, while they still know what they held before.
  */
 export class CollectionCapture {
-  readonly #staged: StagedWrites
+  readonly #staged: ContextStaging
   readonly #book: EntityBook
   readonly #native: NativeCapture
 
-  constructor(staged: StagedWrites, book: EntityBook, native: NativeCapture) {
+  constructor(staged: ContextStaging, book: EntityBook, native: NativeCapture) {
     this.#staged = staged
     this.#book = book
     this.#native = native

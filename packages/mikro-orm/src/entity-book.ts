@@ -8,9 +8,10 @@ import {
   helper,
 } from '@mikro-orm/core'
 import type { Json } from '@rtapi/core'
+import type { Dialect } from '@rtapi/sql'
 import { Cascades, type DefaultRules } from './cascades.ts'
-import type { Dialect } from './dialects/dialect.ts'
 import { type EntityShape, type Field, shapeOf } from './entity-shape.ts'
+import { columnOfField } from './table-columns.ts'
 import { type RawRow, knownOfData, knownOfEntity } from './record.ts'
 
 /** What the captures have to know of the entities; read from the metadata once. */
@@ -83,10 +84,9 @@ export class EntityBook {
   }
 
   #roundingOf(field: Field): ((value: unknown) => boolean) | undefined {
-    const { holder, type, nullable } = field
     const known = this.#roundings.get(field)
     if (known !== undefined) return known.rounding
-    const rounding = this.#dialect.rounding({ sql: '', holder, type, nullable })
+    const rounding = this.#dialect.rounding(columnOfField(field, ''))
     this.#roundings.set(field, { rounding })
     return rounding
   }

@@ -1,13 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type EntityManager, type EntityMetadata, type EntityName, Utils } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
-import type { OpenTransaction } from './connection-tap.ts'
+import {
+  type StagedTransaction,
+  type StagedWrite,
+  type UncapturedWrites,
+  coarseWrite,
+  opaqueVerbs,
+  readWrites,
+} from '@rtapi/sql'
 import type { EntityBook } from './entity-book.ts'
 import { NativeDelete, NativeUnits, type Unit } from './native-writes.ts'
-import { type StagedWrite, type StagedWrites, type TransactionContext, coarseWrite } from './staged-writes.ts'
-import { readWrites } from './statement.ts'
+import type { ContextStaging, TransactionContext } from './context-staging.ts'
 import { type DriverResult, insertedKey, keysOfWhere } from './statement-keys.ts'
-import type { UncapturedWrites } from './uncaptured.ts'
 
 /** What the driver is told, as far as it is read here. */
 interface DriverOptions {
@@ -16,9 +21,6 @@ interface DriverOptions {
   readonly convertCustomTypes?: boolean
   readonly loggerContext?: { readonly id?: unknown }
 }
-
-/** Statements which do not say to which tables they write. */
-const OPAQUE: ReadonlySet<string> = new Set(['call', 'execute', 'do', 'copy', 'load'])
 
 type DriverMethod = (entity: EntityName<object>, ...rest: readonly unknown[]) => Promise<DriverResult>
 type MethodName =
@@ -42,7 +44,7 @@ interface Claims {
  * without the driver, from query builders or as plain SQL, are coarse changes of their tables.
  */
 export class NativeCapture {
-  readonly #staged: () => StagedWrites
+  readonly #staged: () => ContextStaging
   readonly #book: EntityBook
   readonly #uncaptured: UncapturedWrites
   /** Set while a method of the driver runs: its statements are known. */
@@ -51,7 +53,7 @@ export class NativeCapture {
   /** In which transaction an upsert ran, until its events have told of the records; by the id of the entity manager. */
   readonly #upserts = new Map<unknown, { readonly context: TransactionContext; remaining: number }>()
 
-  constructor(staged: () => StagedWrites, book: EntityBook, uncaptured: UncapturedWrites) {
+  constructor(staged: () => ContextStaging, book: EntityBook, uncaptured: UncapturedWrites) {
     this.#staged = staged
     this.#book = book
     this.#uncaptured = uncaptured
@@ -112,13 +114,13 @@ export class NativeCapture {
   }
 
   /** A statement has reached the connection. */
-  written(sql: string, transaction: OpenTransaction<StagedWrite> | undefined): void {
+  written(sql: string, transaction: StagedTransaction | undefined): void {
     if (this.#inside.getStore() === true) return
     for (const { verb, tables } of readWrites(sql, (name) => this.#book.isTable(name))) {
-      if (OPAQUE.has(verb)) this.#uncaptured.count(verb, 'missed')
+      if (opaqueVerbs.has(verb)) this.#uncaptured.count(verb, 'missed')
       for (const table of tables) {
         const entities = this.#book.entitiesOf(table, verb)
-        this.#staged().stageIn(transaction, {
+        this.#staged().writes.stage(transaction, {
           addTo: (log) => {
             this.#uncaptured.count(`${verb} ${table}`, 'coarse')
             for (const entity of entities) log.addCoarse(entity)

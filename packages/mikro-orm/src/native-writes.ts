@@ -1,11 +1,9 @@
 import type { EntityMetadata } from '@mikro-orm/core'
 import type { Key } from '@rtapi/core'
-import type { ChangeLog } from './change-log.ts'
+import type { ChangeLog, StagedWrite, UncapturedWrites } from '@rtapi/sql'
 import type { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
-import type { StagedWrite } from './staged-writes.ts'
 import { type DriverResult, keyList, keyText, keysOfWhere } from './statement-keys.ts'
-import type { UncapturedWrites } from './uncaptured.ts'
 
 /** One record that a statement of the driver wrote, or what is known of several. */
 export interface Unit {

@@ -10,13 +10,10 @@ import {
   type Store,
   type StoreDescription,
   type WriteResult,
-  parseValue,
 } from '@rtapi/core'
-import type { Column, Dialect, Sql } from './dialects/dialect.ts'
-import { join, never } from './dialects/sql.ts'
+import { type Column, type Dialect, type Sql, filterSql, join, keySql, never } from '@rtapi/sql'
 import { missingIn, valuesOf } from './entity-data.ts'
-import { type EntityShape, describeShape } from './entity-shape.ts'
-import { filterSql } from './filter-sql.ts'
+import { type EntityShape, type Field, describeShape } from './entity-shape.ts'
 import { type RawRow, rowOfEntity, rowOfRaw } from './record.ts'
 import { isDeadlock, storeError } from './store-errors.ts'
 import { TableColumns } from './table-columns.ts'
@@ -149,7 +146,8 @@ export class OrmStore implements Store {
     const query = em.createQueryBuilder<object, typeof ALIAS>(this.#shape.meta.class, ALIAS, 'write')
     query.select((options.lock === true ? this.#columns.all : this.#columns.shown).map((column) => raw(column)))
     // As the key of an object, since a fragment that is given directly would have its parameters put in too early.
-    query.where({ [raw(`(${where.text})`, [...where.params])]: [] })
+    const params = where.params.map((param) => this.#context.platform.processDateProperty(param))
+    query.where({ [raw(`(${where.text})`, params)]: [] })
     const order = (options.order ?? []).map(([field, direction]) => {
       const column = this.#columns.of(field)
       if (column === undefined) throw new TypeError(`the order names the field '${field}', which does not exist`)
@@ -181,7 +179,9 @@ export class OrmStore implements Store {
     const rounded = [...this.#shape.fields.values()].some((field) => {
       const column = this.#columns.of(field.name)
       return (
-        column !== undefined && field.property.name in values && this.#mayDiffer(column, values[field.property.name])
+        column !== undefined &&
+        field.property.name in values &&
+        this.#mayDiffer(field, column, values[field.property.name])
       )
     })
     if (!rounded) return () => rowOfEntity(this.#shape, entity)
@@ -194,9 +194,9 @@ export class OrmStore implements Store {
   }
 
   /** A type of the application's own may write something else than it was given. */
-  #mayDiffer(column: Column, value: unknown): boolean {
+  #mayDiffer({ holder }: Field, column: Column, value: unknown): boolean {
     if (value === null) return false
-    if (column.type === 'json') return column.holder.customType !== undefined && this.#columns.isForeign(column.holder)
+    if (column.type === 'json') return holder.customType !== undefined && this.#columns.isForeign(holder)
     return this.#context.dialect.rounding(column)?.(value) === true
   }
 
@@ -252,32 +252,8 @@ export class OrmStore implements Store {
 
   /** The condition that the key is one of these; `never` if none can be. */
   #isAmong(keys: readonly Key[], condition?: Sql): Sql {
-    const fields = this.#shape.key ?? []
-    const columns = fields.flatMap(({ name }) => this.#columns.of(name) ?? [])
-    const possible = keys.flatMap((key) => {
-      const parts = typeof key === 'object' ? key : [key]
-      const parsed = columns.map((column, i) => parseValue(column.type, parts[i]))
-      const values = parsed.flatMap((part) => ('value' in part && part.value !== null ? [part.value] : []))
-      return parts.length === columns.length && values.length === columns.length ? [values] : []
-    })
-    const [column, ...others] = columns
-    if (possible.length === 0 || column === undefined) return never
-    const { dialect } = this.#context
-    const among =
-      others.length === 0
-        ? dialect.isAmong(
-            column,
-            possible.flatMap((values) => values),
-          )
-        : join(
-            'or',
-            possible.map((values) =>
-              join(
-                'and',
-                columns.map((part, i) => dialect.isAmong(part, values.slice(i, i + 1))),
-              ),
-            ),
-          )
-    return condition === undefined ? among : join('and', [among, condition])
+    const columns = (this.#shape.key ?? []).flatMap(({ name }) => this.#columns.of(name) ?? [])
+    const among = keySql(keys, columns, this.#context.dialect)
+    return condition === undefined || among === never ? among : join('and', [among, condition])
   }
 }

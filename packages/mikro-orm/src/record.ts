@@ -1,8 +1,8 @@
 import { type EntityProperty, type Platform, Reference, ScalarReference, Utils, helper } from '@mikro-orm/core'
 import type { Json, Key, Row } from '@rtapi/core'
+import { NoWireValue, readDate } from '@rtapi/sql'
 import type { EntityShape, Field } from './entity-shape.ts'
-import { readDate } from './read-date.ts'
-import { NoWireValue, fieldToWire, fromDatabase, toWire } from './wire-value.ts'
+import { fieldToWire, fromDatabase, toWire } from './wire-value.ts'
 
 /** A row as the driver hands it over, by the names of the columns. */
 export type RawRow = Readonly<Record<string, unknown>>

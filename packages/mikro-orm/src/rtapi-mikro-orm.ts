@@ -1,14 +1,14 @@
 import type { Configuration, EntityManager, EntityName, MetadataStorage } from '@mikro-orm/core'
 import { AbstractSqlDriver, type SqlEntityManager } from '@mikro-orm/sql'
 import type { ChangeSource, Report, Store } from '@rtapi/core'
+import { StagedWrites, type UncapturedStatement, UncapturedWrites } from '@rtapi/sql'
 import { CollectionCapture } from './collection-capture.ts'
-import { dialectOf } from './dialects/dialect.ts'
+import { dialectOf } from './dialect-of.ts'
 import { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
 import { NativeCapture } from './native-capture.ts'
 import { type EntityFilters, OrmStore, type OrmStoreContext } from './orm-store.ts'
-import { StagedWrites, type TransactionContext } from './staged-writes.ts'
-import { type UncapturedStatement, UncapturedWrites } from './uncaptured.ts'
+import { ContextStaging, type TransactionContext } from './context-staging.ts'
 import { UnitOfWorkCapture } from './unit-of-work-capture.ts'
 import type { StoreRow, WireData } from './wire-row.ts'
 
@@ -90,9 +90,19 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     rules: { delete: rules?.defaultDeleteRule, update: rules?.defaultUpdateRule },
     trustLoaded: options.trustLoaded === true,
   })
-  const uncaptured = new UncapturedWrites(report)
+  const uncaptured = new UncapturedWrites({
+    report,
+    name: 'mikro-orm',
+    advice: 'write through the unit of work to name the records',
+  })
   const native: NativeCapture = new NativeCapture(() => staged, book, uncaptured)
-  const staged: StagedWrites = new StagedWrites(dialect, report, (sql, open) => native.written(sql, open))
+  const writes = new StagedWrites({
+    dialect,
+    report,
+    name: 'mikro-orm',
+    written: (sql, transaction) => native.written(sql, transaction),
+  })
+  const staged: ContextStaging = new ContextStaging(writes)
   const capture = new UnitOfWorkCapture(staged, book, native)
   const detach = [native.attach(driver), new CollectionCapture(staged, book, native).attach(driver)]
   staged.tap.attach(driver.getConnection('write'))
@@ -123,28 +133,16 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
       // The types of the fields are those which `shapeOf` reads from the same entity.
       return new OrmStore(shape, context, storeOptions.filters) as unknown as EntityStore<E, Excluded>
     },
-    changes: () => changeSource(staged),
+    changes: () => writes.source(),
     uncaptured: () => uncaptured.list(),
     stop() {
-      staged.stop()
+      writes.stop()
       for (const undo of detach) undo()
       capture.stop()
       config.set(
         'subscribers',
         [...config.get('subscribers')].filter((subscriber) => subscriber !== capture),
       )
-    },
-  }
-}
-
-function changeSource(staged: StagedWrites): ChangeSource {
-  let undo: (() => void) | undefined
-  return {
-    start(emit) {
-      undo ??= staged.listen(emit)
-    },
-    stop() {
-      undo?.()
     },
   }
 }

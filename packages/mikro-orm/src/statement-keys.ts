@@ -1,8 +1,9 @@
 import { type EntityMetadata, Utils } from '@mikro-orm/core'
 import type { Key } from '@rtapi/core'
+import { NoWireValue } from '@rtapi/sql'
 import type { EntityShape } from './entity-shape.ts'
 import { keyOfKnown } from './record.ts'
-import { NoWireValue, toWire } from './wire-value.ts'
+import { toWire } from './wire-value.ts'
 
 /** What the driver answers, as far as it is read here. */
 export interface DriverResult {

@@ -1,6 +1,6 @@
 import { type EntityProperty, type Platform, ReferenceKind, Type } from '@mikro-orm/core'
-import type { Column, Dialect } from './dialects/dialect.ts'
-import { type EntityShape, fieldTypeOf } from './entity-shape.ts'
+import type { Column, Dialect } from '@rtapi/sql'
+import { type EntityShape, type Field, fieldTypeOf } from './entity-shape.ts'
 
 /** The columns of an entity's table: those of its fields by their names, and what a query has to select. */
 export class TableColumns {
@@ -32,11 +32,12 @@ export class TableColumns {
           (kind === ReferenceKind.ONE_TO_ONE && owner) ||
           (kind === ReferenceKind.EMBEDDED && object === true && embedded === undefined)),
     )
-    for (const { name, property, holder, type, nullable } of shape.fields.values()) {
+    for (const field of shape.fields.values()) {
+      const { name, property } = field
       const [first = ''] = property.fieldNames
       const parts =
         property.kind === ReferenceKind.EMBEDDED && property.object !== true ? leavesOf(property) : undefined
-      const column = { sql: quote(first), holder, type, nullable }
+      const column = columnOfField(field, quote(first))
       this.#columns.set(name, parts === undefined ? column : { ...column, parts: parts.map(quote) })
     }
     this.all = [...new Set(stored.flatMap((property) => property.fieldNames.map((name) => read(property, name))))]
@@ -72,7 +73,19 @@ function leavesOf({ embeddedProps }: EntityProperty): string[] {
 function columnOf(property: EntityProperty, holder: EntityProperty, sql: string, platform: Platform): Column {
   const isScalar = property.kind === ReferenceKind.SCALAR
   const target = isScalar ? holder : targetOf(property)
-  return { sql, holder: target, type: fieldTypeOf(target, platform), nullable: property.nullable === true }
+  return describe(target, { sql, type: fieldTypeOf(target, platform), nullable: property.nullable === true })
+}
+
+/** What a dialect has to know of the column of a field. */
+export function columnOfField({ holder, type, nullable }: Field, sql: string): Column {
+  return describe(holder, { sql, type, nullable })
+}
+
+function describe(
+  { columnTypes, scale, collation }: EntityProperty,
+  column: Pick<Column, 'sql' | 'type' | 'nullable'>,
+): Column {
+  return { ...column, declared: columnTypes[0] ?? '', scale, collation }
 }
 
 function targetOf(property: EntityProperty): EntityProperty {

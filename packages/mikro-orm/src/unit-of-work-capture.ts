@@ -6,17 +6,12 @@ import {
   ChangeSetType,
 } from '@mikro-orm/core'
 import { type Json, type Key, keyId } from '@rtapi/core'
+import { type StagedWrite, coarseWrite, recordWrite } from '@rtapi/sql'
 import type { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
 import type { NativeCapture } from './native-capture.ts'
 import { type RawRow, keyOfKnown, knownOfEntity } from './record.ts'
-import {
-  type StagedWrite,
-  type StagedWrites,
-  type TransactionContext,
-  coarseWrite,
-  recordWrite,
-} from './staged-writes.ts'
+import type { ContextStaging, TransactionContext } from './context-staging.ts'
 
 type Known = Readonly<Record<string, Json>>
 type Waiting = void | Promise<void>
@@ -26,14 +21,14 @@ type Waiting = void | Promise<void>
  * query nothing, and throw nothing into MikroORM.
  */
 export class UnitOfWorkCapture implements EventSubscriber<object> {
-  readonly #staged: StagedWrites
+  readonly #staged: ContextStaging
   readonly #book: EntityBook
   readonly #native: NativeCapture
   /** What the entities that a flush is about to delete held in the database. */
   readonly #deleted = new WeakMap<object, RawRow>()
   #stopped = false
 
-  constructor(staged: StagedWrites, book: EntityBook, native: NativeCapture) {
+  constructor(staged: ContextStaging, book: EntityBook, native: NativeCapture) {
     this.#staged = staged
     this.#book = book
     this.#native = native

@@ -1,38 +1,15 @@
 import { type EntityProperty, type Platform, Type, Utils, isRaw } from '@mikro-orm/core'
 import { type FieldType, type Json, parseValue } from '@rtapi/core'
-import { decimalText } from './decimal-text.ts'
-import { isDay } from './read-date.ts'
+import { NoWireValue, bytesFromWire, isDay, toWire as plainToWire } from '@rtapi/sql'
 import type { Field } from './entity-shape.ts'
-
-/** A value that cannot be shown: a raw fragment of SQL, a date that is none. */
-export class NoWireValue extends TypeError {}
 
 /**
  * The wire form of a value as the application sees it.
  * @throws NoWireValue if it has none.
  */
 export function toWire(type: FieldType, value: unknown): Json {
-  if (value === null || value === undefined) return null
   if (isRaw(value)) throw new NoWireValue('a raw fragment of SQL has no value')
-  switch (type) {
-    case 'string':
-      return textOf(value)
-    case 'boolean':
-      return value === true || value === 1 || value === '1'
-    case 'integer':
-    case 'number':
-      return Number(value)
-    case 'bigint':
-      return canonical(type, textOf(value))
-    case 'decimal':
-      return canonical(type, typeof value === 'number' ? decimalText(value) : textOf(value))
-    case 'date':
-      return dateText(value)
-    case 'bytes':
-      return bytesText(value)
-    default:
-      return plainJson(value)
-  }
+  return plainToWire(type, value)
 }
 
 /** The wire form of what a field of an entity holds: of an embedded object each of its fields, null where there is none. */
@@ -54,37 +31,6 @@ export function fromDatabase(holder: EntityProperty, value: unknown, platform: P
   return holder.customType.convertToJSValue(value, platform) as unknown
 }
 
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return `${value}`
-  throw new NoWireValue('not text')
-}
-
-function canonical(type: FieldType, text: string): Json {
-  const parsed = parseValue(type, text)
-  return 'value' in parsed ? parsed.value : text
-}
-
-function dateText(value: unknown): string {
-  const date = value instanceof Date ? value : new Date(typeof value === 'number' ? value : textOf(value))
-  if (Number.isNaN(date.getTime())) throw new NoWireValue('not a date')
-  return date.toISOString()
-}
-
-function bytesText(value: unknown): string {
-  if (value instanceof Uint8Array) {
-    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
-  }
-  throw new NoWireValue('not bytes')
-}
-
-function plainJson(value: unknown): Json {
-  if (typeof value !== 'object') return typeof value === 'bigint' ? value.toString() : (value as Json)
-  return JSON.parse(
-    JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? member.toString() : member)),
-  ) as Json
-}
-
 /** Types of properties whose length is one of characters. */
 const TEXTS = new Set(['string', 'text', 'character', 'char', 'varchar'])
 
@@ -101,7 +47,7 @@ export function fromWire(field: Field, value: unknown): { value: unknown } | { p
     case 'json':
       return field.members === undefined ? { value } : embeddedFrom(field, field.members, value)
     case 'bytes':
-      return bytesFrom(value)
+      return bytesFromWire(value)
     case 'string':
       return stringFrom(holder, value)
     case 'date': {
@@ -169,13 +115,4 @@ function isAllowed({ enum: isEnum, items }: EntityProperty, value: unknown): boo
 
 function problemOf(parsed: { problem: string } | object, { items = [] }: EntityProperty): string {
   return 'problem' in parsed ? parsed.problem : `expected one of ${items.join(', ')}`
-}
-
-function bytesFrom(value: unknown): { value: unknown } | { problem: string } {
-  if (value instanceof Uint8Array) return { value: Buffer.from(value) }
-  const problem = 'expected bytes in base64'
-  if (typeof value !== 'string' || !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value)) {
-    return { problem }
-  }
-  return { value: Buffer.from(value, 'base64') }
 }

@@ -1,8 +1,11 @@
 import type { Column, Comparator, Sql } from './dialect.ts'
 
+/** True of no row. */
 export const never: Sql = { text: '1 = 0', params: [] }
+/** True of every row. */
 export const always: Sql = { text: '1 = 1', params: [] }
 
+/** A piece of SQL with the parameters of its `?`, in order. */
 export function sql(text: string, ...params: readonly unknown[]): Sql {
   return { text, params }
 }
@@ -30,8 +33,8 @@ export function likePattern(prefix: string): string {
 }
 
 /** How many digits behind the second a column keeps, read from its type, such as `datetime(3)`. */
-export function fractionDigits({ holder }: Column, unlimited: number): number {
-  const match = /\((\d)\)/.exec(holder.columnTypes[0] ?? '')
+export function fractionDigits({ declared }: Column, unlimited: number): number {
+  const match = /\((\d)\)/.exec(declared)
   return match === null ? unlimited : Number(match[1])
 }
 

@@ -22,6 +22,7 @@ export class ChangeLog {
     this.#coarse.add(entity)
   }
 
+  /** One record was written. */
   add(write: RecordWrite): void {
     const changes = this.#changes.get(write.entity) ?? new Map<KeyId, Change>()
     this.#changes.set(write.entity, changes)

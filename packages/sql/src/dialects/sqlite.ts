@@ -4,8 +4,8 @@ import type { Column, Comparator, Dialect, Sql } from './dialect.ts'
 import { compareBeside, inList, join, sql } from './sql.ts'
 
 /**
- * SQLite: text compares byte by byte, which in UTF-8 is by code point; dates are whole milliseconds; decimals are
- * doubles, or integers where they are whole.
+ * SQLite: text compares byte by byte, which in UTF-8 is by code point; dates are numbers or texts that sort as they do,
+ * as the application keeps them; decimals are doubles, or integers where they are whole.
  */
 export const sqliteDialect: Dialect = {
   locksByWriting: true,
@@ -68,13 +68,13 @@ export const sqliteDialect: Dialect = {
 }
 
 /** Columns declared with a type that is no text would turn the text they are compared with into a number. */
-function textOf({ sql: column, holder }: Column): string {
-  const text = /char|clob|text/i.test(holder.columnTypes[0] ?? '') ? column : `cast(${column} as text)`
+function textOf({ sql: column, declared }: Column): string {
+  const text = /char|clob|text/i.test(declared) ? column : `cast(${column} as text)`
   return `${text} collate binary`
 }
 
-function instant(value: string | number | boolean): number {
-  return Date.parse(String(value))
+function instant(value: string | number | boolean): Date {
+  return new Date(String(value))
 }
 
 /**

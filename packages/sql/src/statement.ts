@@ -52,8 +52,12 @@ export function readStatement(sql: string): Statement {
   }
 }
 
+/** Statements which do not say to which tables they write: what they have written cannot be announced. */
+export const opaqueVerbs: ReadonlySet<string> = new Set(['call', 'execute', 'do', 'copy', 'load'])
+
 /** A statement that writes: what it does, and the known tables that it may write to. */
 export interface WriteStatement {
+  /** Its first word, in lower case. */
   readonly verb: string
   readonly tables: readonly string[]
 }
@@ -75,7 +79,7 @@ const HEAD_END: Readonly<Record<string, RegExp>> = {
 
 /**
  * The writes in a text of SQL, also behind `with` and `;`. Reads the text only as far as needed to find the tables; it
- * names rather too many tables than too few. Statements whose tables cannot be known (`call`, `do`) have none.
+ * names rather too many tables than too few. Statements whose tables cannot be known (`opaqueVerbs`) have none.
  * @param isTable - whether there is an entity of this table, whose name is given in lower case.
  */
 export function readWrites(sql: string, isTable: (name: string) => boolean): readonly WriteStatement[] {

@@ -1,46 +1,57 @@
-import type { ChangeBatch, Report } from '@rtapi/core'
+import type { ChangeBatch, ChangeSource, Report } from '@rtapi/core'
 import { ChangeLog, type RecordWrite } from './change-log.ts'
-import { ConnectionTap, type OpenTransaction } from './connection-tap.ts'
+import { ConnectionTrack } from './connection-track.ts'
 import type { Dialect } from './dialects/dialect.ts'
+import type { OpenTransaction } from './open-transaction.ts'
 
 /** Something that was written, which says at the end of its transaction what it was. */
 export interface StagedWrite {
+  /** May throw, which is reported. */
   addTo(log: ChangeLog): void
 }
 
-/** Kysely's transaction, which MikroORM hands around as its context. */
-export interface TransactionContext {
-  readonly isCommitted?: boolean
-  readonly isRolledBack?: boolean
-}
+/** A transaction with what was staged in it. */
+export type StagedTransaction = OpenTransaction<StagedWrite>
+
+/** The track of a connection whose transactions are announced when they are committed. */
+export type StagedTrack = ConnectionTrack<StagedWrite>
 
 /** Hears of what was committed. */
-export type Listener = (batch: ChangeBatch) => void
+export type ChangeListener = (batch: ChangeBatch) => void
+
+/** What `StagedWrites` needs of an adapter. */
+export interface StagedWritesOptions {
+  readonly dialect: Dialect
+  /** Hears of what a capture throws; its `during` is that of `name` followed by `.capture`. */
+  readonly report: Report
+  /** The adapter, as its reports begin, such as `mikro-orm`. */
+  readonly name: string
+  /** A statement that may write has succeeded, whoever sent it. What it throws is reported. */
+  written(sql: string, transaction: StagedTransaction | undefined): void
+}
 
 /**
  * Keeps what was written until the outermost transaction of its connection is committed, and then announces it; what
  * was rolled back is forgotten. What is written outside of a transaction is announced at once.
  */
 export class StagedWrites {
-  readonly tap: ConnectionTap<StagedWrite>
-  readonly #report: Report
-  readonly #listeners = new Set<Listener>()
+  readonly #options: StagedWritesOptions
+  readonly #listeners = new Set<ChangeListener>()
   readonly #prefix = crypto.randomUUID().slice(0, 18)
   #count = 0
   #stopped = false
 
-  constructor(
-    dialect: Dialect,
-    report: Report,
-    /** A statement that may write has succeeded, whoever sent it. */
-    written: (sql: string, transaction: OpenTransaction<StagedWrite> | undefined) => void,
-  ) {
-    this.#report = report
-    this.tap = new ConnectionTap<StagedWrite>(dialect, {
+  constructor(options: StagedWritesOptions) {
+    this.#options = options
+  }
+
+  /** The track of a new connection: tell it of every statement there. */
+  newTrack(): StagedTrack {
+    return new ConnectionTrack<StagedWrite>(this.#options.dialect, {
       newId: () => this.#newId(),
       committed: (transaction) => this.#announce(transaction),
       written: (sql, transaction) => {
-        if (!this.#stopped) void this.guard(() => written(sql, transaction))
+        if (!this.#stopped) void this.guard(() => this.#options.written(sql, transaction))
       },
     })
   }
@@ -52,26 +63,31 @@ export class StagedWrites {
   }
 
   /** Tells the listener of each transaction from now on; returns the undo. */
-  listen(listener: Listener): () => void {
+  listen(listener: ChangeListener): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Stages a write in the transaction of this context. Waits only to learn on which connection that runs. */
-  stage(context: TransactionContext | undefined, write: StagedWrite): void | Promise<void> {
-    if (context === undefined || context.isCommitted === true) return this.stageIn(undefined, write)
-    if (context.isRolledBack === true) return undefined
-    const track = this.tap.trackOf(context)
-    if (!(track instanceof Promise)) return this.stageIn(track.transaction, write)
-    return track.then(({ transaction }) => this.stageIn(transaction, write))
+  /** A change source of all that is announced. */
+  source(): ChangeSource {
+    let undo: (() => void) | undefined
+    return {
+      start: (emit) => {
+        undo ??= this.listen(emit)
+      },
+      stop() {
+        undo?.()
+      },
+    }
   }
 
-  stageIn(transaction: OpenTransaction<StagedWrite> | undefined, write: StagedWrite): void {
+  /** Stages a write in the transaction that is open on its connection; without one, announces it. */
+  stage(transaction: StagedTransaction | undefined, write: StagedWrite): void {
     if (transaction !== undefined) transaction.add(write)
     else this.#emit(this.#newId(), [write])
   }
 
-  /** Runs what must not disturb MikroORM: what it throws is reported. */
+  /** Runs what must not disturb the ORM: what it throws is reported. */
   guard(work: () => void | Promise<void>): void | Promise<void> {
     try {
       const done = work()
@@ -81,7 +97,7 @@ export class StagedWrites {
     }
   }
 
-  #announce(transaction: OpenTransaction<StagedWrite>): void {
+  #announce(transaction: StagedTransaction): void {
     transaction.announced = this.#emit(transaction.id, transaction.entries)
   }
 
@@ -103,7 +119,7 @@ export class StagedWrites {
 
   #complain(error: unknown): void {
     try {
-      this.#report(error, { during: 'mikro-orm.capture' })
+      this.#options.report(error, { during: `${this.#options.name}.capture` })
     } catch {
       // A report must not throw; if it does, there is nobody left to tell.
     }

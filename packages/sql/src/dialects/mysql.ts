@@ -78,7 +78,7 @@ export const mysqlDialect: Dialect = {
   direction: (direction) => direction,
 
   rounding(column) {
-    const { scale } = column.holder
+    const { scale } = column
     const type = typeOf(column)
     switch (column.type) {
       case 'decimal':
@@ -95,15 +95,15 @@ export const mysqlDialect: Dialect = {
   },
 }
 
-function typeOf({ holder }: Column): string {
-  return (holder.columnTypes[0] ?? '').toLowerCase()
+function typeOf({ declared }: Column): string {
+  return declared.toLowerCase()
 }
 
 /** Collations under which the column itself compares byte for byte, blanks at the end included. */
 const EXACT = /^utf8mb4_(nopad_bin|0900_bin)$|^binary$/
 
-function bytesOf({ sql: column, holder }: Column): string {
-  return EXACT.test(holder.collation ?? '') ? column : `cast(convert(${column} using utf8mb4) as binary)`
+function bytesOf({ sql: column, collation }: Column): string {
+  return EXACT.test(collation ?? '') ? column : `cast(convert(${column} using utf8mb4) as binary)`
 }
 
 function isTextAmong(column: Column, values: readonly unknown[]): Sql {
@@ -120,7 +120,7 @@ function scalarOf(column: Column): string {
 
 /** Decimals have 65 digits, but at most 30 behind the point: what the column cannot hold is compared beside it. */
 function compareDecimal(column: Column, comparator: Comparator, value: string): Sql {
-  const scale = Math.min(column.holder.scale ?? 30, 30)
+  const scale = Math.min(column.scale ?? 30, 30)
   if (scaleOf(value) <= scale) {
     return sql(`${column.sql} ${comparator} cast(? as decimal(65, ${scaleOf(value)}))`, value)
   }

@@ -61,7 +61,7 @@ export const postgresDialect: Dialect = {
     !nullable ? direction : direction === 'asc' ? 'asc nulls first' : 'desc nulls last',
 
   rounding(column) {
-    const { scale } = column.holder
+    const { scale } = column
     const type = typeOf(column)
     switch (column.type) {
       case 'decimal':
@@ -78,8 +78,8 @@ export const postgresDialect: Dialect = {
   },
 }
 
-function typeOf({ holder }: Column): string {
-  return (holder.columnTypes[0] ?? '').toLowerCase()
+function typeOf({ declared }: Column): string {
+  return declared.toLowerCase()
 }
 
 function isText(column: Column): boolean {
@@ -88,7 +88,7 @@ function isText(column: Column): boolean {
 
 /** Sorted as their text is. */
 function isNaturallySorted(column: Column): boolean {
-  return typeOf(column) === 'uuid' || typeOf(column) === 'date' || column.holder.collation === 'C'
+  return typeOf(column) === 'uuid' || typeOf(column) === 'date' || column.collation === 'C'
 }
 
 function textOf(column: Column): string {
@@ -103,7 +103,7 @@ function isTextAmong(column: Column, values: readonly string[]): Sql {
     const possible = values.filter((value) => (type === 'uuid' ? UUID.test(value) : isDay(value)))
     return possible.length === 0 ? never : inList(column.sql, `?::${type}`, possible)
   }
-  if (isText(column) && column.holder.collation === undefined) return inList(column.sql, '?', values)
+  if (isText(column) && column.collation === undefined) return inList(column.sql, '?', values)
   return inList(textOf(column), '?', values)
 }
 

@@ -2,7 +2,7 @@
  * A date as the driver hands it over: whole milliseconds, or text such as `2026-01-31 12:00:00.123456+00`. Text without
  * a time zone is in that of the connection. It is brought into the form of ISO 8601, since the engine reads other forms
  * wrongly for the years before 100.
- * @param timezone - as MikroORM is configured: `Z`, an offset, or `local` or nothing for that of the process.
+ * @param timezone - that of the connection: `Z`, an offset, or `local` or nothing for that of the process.
  */
 export function readDate(value: unknown, timezone: string | undefined): unknown {
   if (typeof value !== 'string') return value

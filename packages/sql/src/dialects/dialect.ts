@@ -1,8 +1,4 @@
-import type { EntityProperty, Platform } from '@mikro-orm/core'
 import type { FieldType } from '@rtapi/core'
-import { mysqlDialect } from './mysql.ts'
-import { postgresDialect } from './postgres.ts'
-import { sqliteDialect } from './sqlite.ts'
 
 /** A piece of SQL. Each `?` stands for a parameter; identifiers are quoted in place and come from the metadata alone. */
 export interface Sql {
@@ -12,26 +8,37 @@ export interface Sql {
 
 /** A column of the queried table: as quoted SQL, and what it holds. */
 export interface Column {
+  /** The quoted name, with the alias of the table where the statement has one. */
   readonly sql: string
-  readonly holder: EntityProperty
   readonly type: FieldType
   readonly nullable: boolean
-  /** Of an embedded object that is spread over several columns: all of them, as SQL. */
+  /** The type with which the column is declared, such as `datetime(3)` or `varchar(200)`, in any case; '' if unknown. */
+  readonly declared: string
+  /** Of decimals: how many digits they keep behind the point; absent: unknown. */
+  readonly scale?: number | undefined
+  /** The collation with which the column is declared; absent: that of the database. */
+  readonly collation?: string | undefined
+  /** Of an object that is spread over several columns: all of them, as SQL. */
   readonly parts?: readonly string[]
 }
 
+/** An operator of SQL that compares two values. */
 export type Comparator = '=' | '<>' | '<' | '<=' | '>' | '>='
 
 /**
- * How one kind of database compares and sorts as `compareValues` does. Each method gives SQL that is true where the
- * answer is yes, and false or null where it is no; columns that are null are up to the caller.
+ * How one kind of database compares and sorts as `compareValues` of `@rtapi/core` does. Each method gives SQL that is
+ * true where the answer is yes, and false or null where it is no; columns that are null are up to the caller. Values are
+ * in wire form. Parameters are strings, numbers, booleans, and `Date` for instants: the adapter hands them to its driver
+ * in the form in which the application keeps dates.
  */
 export interface Dialect {
   /** What to select in place of the column so that the driver hands the value over without loss. */
   readColumn(column: Column): string
   /** Whether the column is equal to one of the values, of which there is at least one. */
   isAmong(column: Column, values: readonly (string | number | boolean)[]): Sql
+  /** Compares the column with a value. */
   compare(column: Column, comparator: Comparator, value: string | number | boolean): Sql
+  /** Whether the text in the column begins with the prefix; `ignoreCase` takes A–Z for a–z and nothing else. */
   startsWith(column: Column, prefix: string, ignoreCase: boolean): Sql
   /** An expression that sorts as values are sorted. */
   sortable(column: Column): string
@@ -45,16 +52,4 @@ export interface Dialect {
   readonly commitsAtDefinition: boolean
   /** After a failed statement nothing of the transaction can be committed any more. */
   readonly failsAsAWhole: boolean
-}
-
-/**
- * The dialect of a platform of MikroORM.
- * @throws TypeError if there is none.
- */
-export function dialectOf(platform: Platform): Dialect {
-  const name = platform.constructor.name
-  if (/sqlite|libsql/i.test(name)) return sqliteDialect
-  if (/postgres/i.test(name)) return postgresDialect
-  if (/mysql|mariadb/i.test(name)) return mysqlDialect
-  throw new TypeError(`rtapi knows SQLite, PostgreSQL, MariaDB and MySQL, not ${name}`)
 }
