@@ -1,1 +1,1 @@
-export {}
+export { msgpackCodec } from './msgpack-codec.ts'

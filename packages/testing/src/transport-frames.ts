@@ -21,7 +21,7 @@ function frames(count: number): readonly string[] {
 }
 
 /** What transports promise of frames on their way. */
-export function transportFrames({ binary }: TransportFactory): readonly TransportCase[] {
+export function transportFrames({ binary, codec = bytesCodec }: TransportFactory): readonly TransportCase[] {
   const noBinary = binary === true ? '' : `: not tried, ${binary.not}`
   return [
     [
@@ -89,20 +89,20 @@ export function transportFrames({ binary }: TransportFactory): readonly Transpor
       `frames of a codec that writes bytes are bytes at both ends${noBinary}`,
       async (run) => {
         if (binary !== true) return
-        const { client, server } = await run.connect({ codec: 'bytes' })
+        const { client, server } = await run.connect({ codec: codec.name })
         const message: ServerMessage = { type: 'reply', id: unicode, ok: true }
         server.send(message)
-        await client.send(bytesCodec.encode(message))
+        await client.send(codec.encode(message))
         await Promise.all([run.texts(client, 1), run.texts(server, 1)])
         for (const [what, [frame]] of [
           ['client', client.received],
           ['server', server.received],
         ] as const) {
           check(frame instanceof Uint8Array, `what came to the ${what} is no bytes`)
-          checkEqual(bytesCodec.decode(frame), message, `what came to the ${what}`)
+          checkEqual(codec.decode(frame), message, `what came to the ${what}`)
         }
       },
-      { codecs: [bytesCodec] },
+      { codecs: [codec] },
     ],
     [
       'a frame of the largest size is taken, and a larger one ends the link unread',

@@ -3,7 +3,12 @@ import { check, checkEqual, checkFails } from './conformance.ts'
 import { type TransportCase, type TransportFactory, bytesCodec } from './transport-run.ts'
 
 /** What transports promise of the beginning of a link. */
-export function transportHandshake({ name, binary, origins }: TransportFactory): readonly TransportCase[] {
+export function transportHandshake({
+  name,
+  binary,
+  origins,
+  codec = bytesCodec,
+}: TransportFactory): readonly TransportCase[] {
   const noOrigins = origins === true ? '' : `: not tried, ${origins.not}`
   const noBinary = binary === true ? '' : `: not tried, ${binary.not}`
   return [
@@ -35,12 +40,12 @@ export function transportHandshake({ name, binary, origins }: TransportFactory):
       `the client chooses among the codecs of the API${noBinary}`,
       async (run) => {
         if (binary !== true) return
-        checkEqual((await run.connect({ codec: 'bytes' })).server.codec.name, 'bytes', 'the second codec')
+        checkEqual((await run.connect({ codec: codec.name })).server.codec.name, codec.name, 'the second codec')
         checkEqual((await run.connect({ codec: 'json' })).server.codec.name, 'json', 'the first codec')
         await checkFails(() => run.subject.connect({ codec: 'unknown' }), 'a codec that the API has not was accepted')
         checkEqual(run.api.links.length, 2, 'calls of accept')
       },
-      { codecs: [jsonCodec, bytesCodec] },
+      { codecs: [jsonCodec, codec] },
     ],
     [
       `pages of other origins are refused before accept is called${noOrigins}`,

@@ -46,6 +46,8 @@ export interface TransportFactory {
   serve(api: Api): MaybePromise<TransportSubject>
   /** Whether frames may be bytes, or why not. */
   readonly binary: true | { readonly not: string }
+  /** Writes the frames that are bytes. @default JSON as bytes, named `bytes` */
+  readonly codec?: Codec
   /** Whether the transport checks of which origin a page is, or why not. */
   readonly origins: true | { readonly not: string }
   /** Milliseconds after which what has not come counts as missing. @default 10_000 */
