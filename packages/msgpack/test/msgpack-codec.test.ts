@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import type { Json, ServerMessage } from '@rtapi/core'
-import { rolldown } from 'rolldown'
+import { build } from 'vite'
 import { expect, test } from 'vitest'
 import { msgpackCodec } from '../src/index.ts'
 
@@ -87,11 +87,11 @@ test('announced lengths without data take neither memory nor time', () => {
 test('runs where there is nothing of Node', async () => {
   const folder = join(import.meta.dirname, '../src')
   for (const name of readdirSync(folder)) expect(readFileSync(join(folder, name), 'utf8')).not.toMatch(/node:|Buffer\b/)
-  const bundle = await rolldown({ input: join(folder, 'index.ts'), platform: 'browser' })
-  const { output } = await bundle.generate({ format: 'iife', name: 'rtapi' })
-  await bundle.close()
+  const lib = { entry: join(folder, 'index.ts'), formats: ['iife' as const], name: 'rtapi' }
+  const built = await build({ configFile: false, logLevel: 'error', build: { write: false, lib } })
+  const [code] = [built].flat().flatMap((result) => ('output' in result ? result.output[0].code : []))
   const context = createContext({ TextEncoder, TextDecoder, frame: reply({ text: 'ä', long: 'ö'.repeat(300) }) })
-  runInContext(output[0].code, context)
+  runInContext(code ?? '', context)
   const text: unknown = runInContext(
     'JSON.stringify(rtapi.msgpackCodec.decode(rtapi.msgpackCodec.encode(frame)))',
     context,

@@ -3,7 +3,7 @@ import { decode as usualDecode, encode as usualEncode } from '@msgpack/msgpack'
 import { seededRandom } from '@rtapi/testing'
 import { expect, test } from 'vitest'
 import { readMessagePack } from '../src/read-message-pack.ts'
-import { invalidKinds, randomMessagePack } from './random-message-pack.ts'
+import { invalidKinds, randomMessagePack } from './support/random-message-pack.ts'
 
 test.each([
   ['7f', 127],

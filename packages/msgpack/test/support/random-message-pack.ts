@@ -108,11 +108,12 @@ function float(random: SeededRandom): Built {
 function text(random: SeededRandom): Built {
   const length = random.chance(0.05) ? 300 : random.pick([0, 1, 5, 24, 25, 31, 32, 70])
   let value = ''
-  for (let i = 0; i < length; i++) value += random.chance(0.9) ? random.pick([...'abcxyz_ 09']) : random.pick(wide)
+  for (let i = 0; i < length; i++) value += random.chance(0.9) ? random.pick(narrow) : random.pick(wide)
   const bytes = ascii(value)
   return { bytes: [...lengthHead(random, bytes.length, 0xa0, 32, [0xd9, 0xda, 0xdb]), ...bytes], value }
 }
 
+const narrow = ['a', 'b', 'c', 'x', 'y', 'z', '_', ' ', '0', '9'] as const
 const wide = ['ä', '€', '😀', '\u0000', '\uFEFF', '"', '\\', '\u2028'] as const
 
 function array(random: SeededRandom, depth: number, planted: readonly number[] | undefined): Built {
