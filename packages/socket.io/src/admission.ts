@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import {
   type CloseCode,
   type Codec,
@@ -27,26 +28,33 @@ export function sourceOf({ headers, socket }: IncomingMessage): RequestSource {
       const value = headers[name]
       return Array.isArray(value) ? value.join(',') : value
     },
-    scheme: 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http',
+    // Other engines than the one for Node's HTTP server know no socket.
+    scheme: (socket as Partial<TLSSocket> | undefined)?.encrypted === true ? 'https' : 'http',
     isPlainRead: headers.upgrade === undefined,
   }
 }
 
-/** Where a client comes from: with `trustProxy`, as the nearest proxy says. */
+/** Where a request comes from: with `trustProxy`, as the nearest proxy says. Of WebTransport there is no request. */
+export function requestAddress(
+  request: IncomingMessage | null,
+  remote: string | undefined,
+  policy: OriginPolicy,
+): string {
+  return (request === null ? undefined : forwardedAddress(sourceOf(request), policy)) ?? remote ?? ''
+}
+
+/** Where a client comes from. */
 export function addressOf(socket: Socket, policy: OriginPolicy): string {
-  const request = socket.request as IncomingMessage | undefined | null
-  const forwarded = request ? forwardedAddress(sourceOf(request), policy) : undefined
-  return forwarded ?? socket.handshake.address ?? ''
+  return requestAddress(requestOf(socket), socket.handshake.address, policy)
 }
 
 /** Why this page or program may not connect, if it may not. */
 export function originRefusal(socket: Socket, policy: OriginPolicy): Refusal | undefined {
   if (policy.origins === 'any') return undefined
   // Of a WebTransport session nothing is known, and Engine.IO has not checked it either.
-  const request = socket.request as IncomingMessage | undefined | null
-  const message = request
-    ? originProblem(sourceOf(request), policy)
-    : 'WebTransport does not say from which page it comes.'
+  const request = requestOf(socket)
+  const message =
+    request === null ? 'WebTransport does not say from which page it comes.' : originProblem(sourceOf(request), policy)
   return message === undefined ? undefined : { code: closeCodes.forbidden, message }
 }
 
@@ -97,4 +105,8 @@ export function describeHandshake(socket: Socket, remoteAddress: string): Handsh
 function authOf(socket: Socket): { readonly codec?: unknown; readonly token?: unknown } {
   const auth: unknown = socket.handshake.auth
   return typeof auth === 'object' && auth !== null ? auth : {}
+}
+
+function requestOf(socket: Socket): IncomingMessage | null {
+  return (socket.request as IncomingMessage | undefined | null) ?? null
 }

@@ -1,19 +1,22 @@
 import type { Socket } from 'socket.io'
-import type { PacketChain } from './packets.ts'
+import { type PacketChain, WriteOptions } from './packets.ts'
 
 /** The Engine.IO connection below a socket.io socket. */
 export type EngineConnection = Socket['conn']
 type EngineTransport = EngineConnection['transport']
 
-/** What Engine.IO's WebSocket transport has besides; its declarations keep it private. */
-interface WebSocketTransport {
+/** What Engine.IO's transports have besides what they declare; all of it may be missing. */
+interface TransportParts {
   readonly perMessageDeflate?: unknown
+  /** Of a WebSocket. */
   readonly socket?: {
     readonly readyState?: number
     readonly bufferedAmount?: number
     readonly _sender?: { readonly sendFrame?: unknown }
     terminate?(): void
   }
+  /** Of polling: the answer to the poll that waits. */
+  readonly res?: { readonly writableLength?: number; once?(event: 'close', listener: () => void): unknown } | null
 }
 
 const OPEN = 1
@@ -30,6 +33,8 @@ export class EngineLink {
   private waiting: PacketChain | null = null
   /** Bytes of packets that had to be left to Engine.IO while its transport was busy. */
   private left = 0
+  /** Bytes of answers to polls that the system has not taken yet. */
+  private unread = 0
   private blocked = false
 
   constructor(conn: EngineConnection, onRoom: () => void) {
@@ -38,6 +43,7 @@ export class EngineLink {
     this.transport = conn.transport
     this.transport.on('ready', this.onReady)
     conn.on('upgrade', this.onUpgrade)
+    conn.on('packetCreate', this.onPacket)
   }
 
   get bufferedAmount(): number {
@@ -68,25 +74,25 @@ export class EngineLink {
       return
     }
     this.waiting = null
-    if (takesFrames(transport)) {
+    if (takesFrames(transport, conn)) {
       // It can take no more frames once the other side has begun to close.
-      if (webSocketOf(transport)?.readyState !== OPEN) return
-      if (waiting.isText) conn.write('', waiting.forWebSocket())
-      else this.writeApart(waiting)
+      if (partsOf(transport).socket?.readyState !== OPEN) return
+      conn.write('', waiting.forWebSocket())
       if (this.below > 0) this.blocked = true
-    } else if (waiting.isText && transport.name === 'polling' && conn.protocol === 4) {
-      conn.write(waiting.forPolling(), { compress: false })
+    } else if (transport.name === 'polling' && conn.protocol === 4 && waiting.forPolling() !== '') {
+      this.answerPoll(waiting.forPolling())
     } else {
       this.writeApart(waiting)
     }
   }
 
-  /** Hands everything over, whether or not the transport can take it: nothing more will be written. */
+  /** Hands everything over, whether or not the transport can take it. */
   finish(): void {
     this.flush()
     if (this.waiting === null) return
-    this.writeApart(this.waiting)
+    const { waiting } = this
     this.waiting = null
+    this.writeApart(waiting)
   }
 
   /** Stops listening. */
@@ -94,11 +100,26 @@ export class EngineLink {
     this.waiting = null
     this.transport.off('ready', this.onReady)
     this.conn.off('upgrade', this.onUpgrade)
+    this.conn.off('packetCreate', this.onPacket)
   }
 
-  /** Bytes that the WebSocket holds. */
+  /** Bytes that the transport holds. */
   private get below(): number {
-    return webSocketOf(this.transport)?.bufferedAmount ?? 0
+    return this.unread + (partsOf(this.transport).socket?.bufferedAmount ?? 0)
+  }
+
+  /** A client may ask for the next answer without having read this one. */
+  private answerPoll(payload: string): void {
+    const { res } = partsOf(this.transport)
+    this.conn.write(payload, new WriteOptions())
+    const size = res?.writableLength ?? 0
+    if (size === 0 || res?.once === undefined) return
+    this.unread += size
+    this.blocked = true
+    res.once('close', () => {
+      this.unread -= size
+      this.lookForRoom()
+    })
   }
 
   private writeApart(chain: PacketChain): void {
@@ -108,15 +129,24 @@ export class EngineLink {
           this.left += Buffer.byteLength(part)
           this.blocked = true
         }
-        this.conn.write(part, { compress: false })
+        this.conn.write(part, new WriteOptions())
       }
     }
   }
 
+  /** What the application itself emits goes behind what was sent before it. */
+  private readonly onPacket = ({ type, options }: { readonly type: string; readonly options?: unknown }): void => {
+    if (this.waiting !== null && type === 'message' && !(options instanceof WriteOptions)) this.finish()
+  }
+
   /** Engine.IO, which listens too, has written what was left to it before. */
   private readonly onReady = (): void => {
-    if (!this.blocked) return
     this.left = 0
+    this.lookForRoom()
+  }
+
+  private lookForRoom(): void {
+    if (!this.blocked) return
     this.flush()
     if (this.waiting !== null || this.left > 0 || this.below > 0) return
     this.blocked = false
@@ -134,17 +164,20 @@ export class EngineLink {
 
 /** Ends a connection at once, however much the client has still to read. */
 export function terminate({ transport }: EngineConnection): void {
-  const socket = webSocketOf(transport)
-  if (socket?.terminate !== undefined) socket.terminate()
-  else transport.emit('close')
+  const { socket } = partsOf(transport)
+  if (socket?.terminate !== undefined) return socket.terminate()
+  // It waits for no further poll.
+  transport.discard()
+  transport.emit('close')
 }
 
-function webSocketOf(transport: EngineTransport): WebSocketTransport['socket'] {
-  return (transport as unknown as WebSocketTransport).socket
+function partsOf(transport: EngineTransport): TransportParts {
+  return transport as unknown as TransportParts
 }
 
 /** Whether the transport writes ready WebSocket frames: what Engine.IO asks itself before it does. */
-function takesFrames(transport: EngineTransport): boolean {
-  const { perMessageDeflate, socket } = transport as unknown as WebSocketTransport
-  return transport.name === 'websocket' && !perMessageDeflate && typeof socket?._sender?.sendFrame === 'function'
+function takesFrames(transport: EngineTransport, { protocol }: EngineConnection): boolean {
+  const { perMessageDeflate, socket } = partsOf(transport)
+  if (transport.name !== 'websocket' || protocol !== 4 || perMessageDeflate) return false
+  return typeof socket?._sender?.sendFrame === 'function'
 }

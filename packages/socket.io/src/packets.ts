@@ -7,11 +7,16 @@ export const EVENT = 'rtapi'
 /** One packet as socket.io's parser has written it: a text, or a text and the bytes that belong to it. */
 type Packet = readonly (string | Buffer)[]
 
-/** What socket.io gives its own broadcasts along, so that a WebSocket frame is built once for all clients. */
-export interface PacketOptions {
-  compress: boolean
-  /** Bytes which go to a WebSocket as they are. */
-  readonly wsPreEncodedFrame?: readonly [Buffer]
+/** What is given along with the packets of this package; by its class they are told from those of others. */
+export class WriteOptions {
+  /** Engine.IO sets it to what it is. */
+  compress = false
+  /** Bytes which go to a WebSocket as they are: what socket.io gives its own broadcasts along. */
+  readonly wsPreEncodedFrame: readonly [Buffer] | undefined
+
+  constructor(bytes?: Buffer) {
+    this.wsPreEncodedFrame = bytes === undefined ? undefined : [bytes]
+  }
 }
 
 /**
@@ -21,41 +26,41 @@ export interface PacketOptions {
 export class PacketChain {
   /** Of all packets from the first to this one, as WebSocket frames. */
   readonly byteLength: number
-  /** Whether all packets are single texts, so that they can be written as one. */
-  readonly isText: boolean
   readonly previous: PacketChain | null
   readonly packet: Packet
-  /** This packet as a WebSocket frame; `null` if it takes several. */
-  private readonly frame: Buffer | null
+  /** This packet as WebSocket frames. */
+  private readonly frames: Buffer
   /** The chain that somebody last continued this one to: the next socket most likely wants the same. */
   private next: PacketChain | null = null
-  private webSocketOptions: PacketOptions | null = null
-  private joinedText: string | null = null
+  private webSocketOptions: WriteOptions | null = null
+  private payload: string | null = null
 
-  constructor(packet: Packet, frame: Buffer | null, previous: PacketChain | null = null) {
+  constructor(packet: Packet, frames: Buffer, previous: PacketChain | null = null) {
     this.packet = packet
-    this.frame = frame
+    this.frames = frames
     this.previous = previous
-    const own = frame === null ? packet.reduce((sum, part) => sum + Buffer.byteLength(part), 0) : frame.length
-    this.byteLength = own + (previous?.byteLength ?? 0)
-    this.isText = frame !== null && previous?.isText !== false
+    this.byteLength = frames.length + (previous?.byteLength ?? 0)
   }
 
   /** This chain and one more packet. */
   append(last: PacketChain): PacketChain {
     if (this.next?.packet === last.packet) return this.next
-    this.next = new PacketChain(last.packet, last.frame, this)
-    return this.next
+    const next = new PacketChain(last.packet, last.frames, this)
+    this.next = next
+    return next
   }
 
   /** Tells a WebSocket to write all frames at once. Nobody may change their bytes. */
-  forWebSocket(): PacketOptions {
-    return (this.webSocketOptions ??= { compress: false, wsPreEncodedFrame: [this.joinFrames()] })
+  forWebSocket(): WriteOptions {
+    return (this.webSocketOptions ??= new WriteOptions(this.joinFrames()))
   }
 
-  /** All packets as the text of one, from which Engine.IO's polling makes a payload: there they stand side by side. */
+  /**
+   * All packets as the text of one, from which Engine.IO's polling makes a payload: there they stand side by side. Empty
+   * if the first is no text, as other parsers than socket.io's own write it.
+   */
   forPolling(): string {
-    return (this.joinedText ??= this.toPackets().flat().join(`${PAYLOAD_SEPARATOR}${MESSAGE}`))
+    return (this.payload ??= joinParts(this.toPackets().flat()))
   }
 
   /** From the first to the last. */
@@ -66,21 +71,29 @@ export class PacketChain {
   }
 
   private joinFrames(): Buffer {
-    if (this.previous === null && this.frame !== null) return this.frame
+    if (this.previous === null) return this.frames
     const joined = Buffer.allocUnsafe(this.byteLength)
-    this.copyFrame(joined)
-    for (let chain = this.previous; chain !== null; chain = chain.previous) chain.copyFrame(joined)
+    this.copyFrames(joined)
+    for (let chain: PacketChain | null = this.previous; chain !== null; chain = chain.previous) chain.copyFrames(joined)
     return joined
   }
 
-  private copyFrame(to: Buffer): void {
-    if (this.frame !== null) to.set(this.frame, this.byteLength - this.frame.length)
+  private copyFrames(to: Buffer): void {
+    to.set(this.frames, this.byteLength - this.frames.length)
   }
 }
 
-/** Engine.IO 4 puts this between the packets of a payload, and this before each message. */
+/** Engine.IO 4 puts this between the packets of a payload, and these before each message and before bytes as base64. */
 const PAYLOAD_SEPARATOR = '\u001e'
 const MESSAGE = '4'
+const BASE64 = 'b'
+
+/** The first part goes without its prefix, which Engine.IO puts there. */
+function joinParts([first, ...rest]: readonly (string | Buffer)[]): string {
+  if (typeof first !== 'string') return ''
+  const texts = rest.map((part) => (typeof part === 'string' ? MESSAGE + part : BASE64 + part.toString('base64')))
+  return [first, ...texts].join(PAYLOAD_SEPARATOR)
+}
 
 /** Writes the frames for one namespace, each once for all sockets it goes to. */
 export class FrameWriter {
@@ -107,10 +120,11 @@ export class FrameWriter {
   private write(data: string | Uint8Array): PacketChain {
     const { encoder } = this.namespace.server
     const event = { type: EVENT_PACKET, nsp: this.namespace.name, data: [EVENT, data] }
-    const packet = encoder.encode(event) as Packet
-    const [text] = packet
-    const isText = packet.length === 1 && typeof text === 'string'
-    return new PacketChain(packet, isText ? textFrame(MESSAGE + text) : null)
+    // The parser answers the bytes that it was given.
+    const parts: readonly (string | Uint8Array)[] = encoder.encode(event)
+    const packet = parts.map((part) => (typeof part === 'string' ? part : bufferOf(part)))
+    const frames = packet.map((part) => webSocketFrame(typeof part === 'string' ? MESSAGE + part : part))
+    return new PacketChain(packet, Buffer.concat(frames))
   }
 }
 
@@ -127,14 +141,19 @@ class WireForm {
   }
 }
 
-const FIN_TEXT = 0x81
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
 
-/** One unfragmented, unmasked text frame (RFC 6455, 5.2). */
-export function textFrame(text: string): Buffer {
-  const length = Buffer.byteLength(text)
+const FIN_TEXT = 0x81
+const FIN_BINARY = 0x82
+
+/** One unfragmented, unmasked frame (RFC 6455, 5.2): a text frame for a text, a binary one for bytes. */
+export function webSocketFrame(data: string | Uint8Array): Buffer {
+  const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
   const headerLength = length < 126 ? 2 : length < 65_536 ? 4 : 10
   const bytes = Buffer.allocUnsafe(headerLength + length)
-  bytes[0] = FIN_TEXT
+  bytes[0] = typeof data === 'string' ? FIN_TEXT : FIN_BINARY
   if (headerLength === 2) {
     bytes[1] = length
   } else if (headerLength === 4) {
@@ -145,6 +164,7 @@ export function textFrame(text: string): Buffer {
     bytes.writeUInt32BE(Math.floor(length / 2 ** 32), 2)
     bytes.writeUInt32BE(length % 2 ** 32, 6)
   }
-  bytes.write(text, headerLength)
+  if (typeof data === 'string') bytes.write(data, headerLength)
+  else bytes.set(data, headerLength)
   return bytes
 }

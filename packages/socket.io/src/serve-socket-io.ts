@@ -1,25 +1,19 @@
-import type { IncomingMessage } from 'node:http'
 import {
   AcceptGate,
+  type AcceptLimits,
   type Api,
   type Codec,
   type OriginPolicy,
   assertOrigins,
   closeCodes,
-  originProblem,
 } from '@rtapi/core'
 import type { Namespace, Server, Socket } from 'socket.io'
-import {
-  type Refusal,
-  addressOf,
-  chooseCodec,
-  describeHandshake,
-  originRefusal,
-  sourceOf,
-  tokenRefusal,
-} from './admission.ts'
+import { type Refusal, addressOf, chooseCodec, describeHandshake, originRefusal, tokenRefusal } from './admission.ts'
+import { ConnectionTally } from './connection-tally.ts'
+import { EngineDoor } from './engine-door.ts'
 import type { EngineConnection } from './engine-link.ts'
 import { FrameWriter } from './packets.ts'
+import { unsafeOptions } from './server-options.ts'
 import { type SocketContext, SocketIoSocket } from './socket-io-socket.ts'
 import { WriteQueue } from './write-queue.ts'
 
@@ -62,9 +56,6 @@ export interface SocketIoService {
 }
 
 const RETURN_SPREAD = 5_000
-/** Attempts to join within a minute over one connection; it is closed at the next one. */
-const MAX_ATTEMPTS = 20
-const ATTEMPT_WINDOW = 60_000
 
 /** Namespaces that have been served, now or before: socket.io's middleware cannot be taken off again. */
 const served = new WeakSet<Namespace>()
@@ -88,14 +79,16 @@ class Service implements SocketIoService, SocketContext {
   private readonly api: Api
   private readonly namespace: Namespace
   private readonly policy: OriginPolicy
+  private readonly limits: AcceptLimits
+  /** Of sockets, of which a connection may have several. */
   private readonly gate: AcceptGate
   private readonly binary: ReadonlyMap<Codec, boolean>
   /** A dynamic namespace has children, each with packets of its own. */
   private readonly writers = new WeakMap<Namespace, FrameWriter>()
   private readonly sockets = new Set<SocketIoSocket>()
   private readonly admitted = new WeakSet<Socket>()
-  private readonly attempts = new WeakMap<EngineConnection, { since: number; count: number }>()
-  private removeAllowRequest: (() => void) | null = null
+  private readonly tallies = new WeakMap<EngineConnection, ConnectionTally>()
+  private closeDoor: (() => void) | null = null
   private closing: Promise<void> | null = null
   private onEmpty: (() => void) | null = null
   private readonly onConnection = (socket: Socket): void => this.accept(socket)
@@ -106,14 +99,12 @@ class Service implements SocketIoService, SocketContext {
     this.maxFrame = api.limits.frame
     this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }
     assertOrigins(this.policy)
-    this.gate = new AcceptGate(
-      {
-        clients: options.maxConnections ?? 20_000,
-        clientsPerAddress: options.maxConnectionsPerAddress ?? 200,
-        rate: options.acceptRate ?? 200,
-      },
-      api.clock,
-    )
+    this.limits = {
+      clients: options.maxConnections ?? 20_000,
+      clientsPerAddress: options.maxConnectionsPerAddress ?? 200,
+      rate: options.acceptRate ?? 200,
+    }
+    this.gate = this.newGate()
     this.binary = new Map(api.codecs.map((codec) => [codec, typeof codec.encode({ type: 'pong' }) !== 'string']))
   }
 
@@ -130,11 +121,18 @@ class Service implements SocketIoService, SocketContext {
       }
     })
     this.namespace.on('connection', this.onConnection)
-    if (server !== null) this.removeAllowRequest = this.refuseForeignRequests(server)
+    if (server !== null) this.closeDoor = new EngineDoor(server, this.policy, this.newGate()).open()
+    const unsafe = unsafeOptions(this.namespace.server, this.api)
+    if (unsafe.length === 0) return
+    const message = `the socket.io server leaves clients more than the limits of the API: ${unsafe.join('; ')}`
+    this.api.report(new RangeError(`${message}. Give \`socketIoOptions(api)\` to \`new Server\`.`), {
+      during: 'socket.io.options',
+    })
   }
 
-  closed({ terms }: SocketIoSocket): void {
+  closed({ terms, conn }: SocketIoSocket): void {
     this.gate.leave(terms.address)
+    this.tallyOf(conn).leave()
   }
 
   gone(socket: SocketIoSocket): void {
@@ -161,12 +159,18 @@ class Service implements SocketIoService, SocketContext {
       }
     })
     this.namespace.off('connection', this.onConnection)
-    this.removeAllowRequest?.()
+    this.closeDoor?.()
   }
 
   /** Why this socket may not join, if it may not. */
   private refusalOf(socket: Socket): Refusal | undefined {
-    const isFirst = this.countAttempt(socket.conn)
+    const tally = this.tallyOf(socket.conn)
+    const attempt = tally.attempt(this.api.clock.monotonic())
+    if (attempt === 'too many') {
+      socket.conn.close()
+      return { code: closeCodes.abuse, message: 'Too many attempts to connect.' }
+    }
+    if (tally.isFull) return { code: closeCodes.abuse, message: 'Too many namespaces over one connection.' }
     if (this.closing !== null) return { code: closeCodes.draining, message: 'The server is shutting down.' }
     const origin = originRefusal(socket, this.policy)
     if (origin !== undefined) return origin
@@ -174,29 +178,27 @@ class Service implements SocketIoService, SocketContext {
     if (!('name' in codec)) return codec
     const full = this.gate.fullness(addressOf(socket, this.policy))
     if (full !== undefined) return { code: closeCodes.draining, message: full }
-    // A connection pays once: what it tries over and over is counted for itself.
-    const haste = isFirst ? this.gate.haste() : undefined
+    // A connection pays once, if not at the door; what it tries over and over is counted for itself.
+    const haste = attempt === 'first' && this.closeDoor === null ? this.gate.haste() : undefined
     if (haste !== undefined) return { code: closeCodes.draining, message: haste }
     return tokenRefusal(socket)
   }
 
-  /** Whether this is the first time that the connection tries to join. Closes one that keeps trying. */
-  private countAttempt(conn: EngineConnection): boolean {
-    const now = this.api.clock.monotonic()
-    const attempts = this.attempts.get(conn)
-    if (attempts === undefined) {
-      this.attempts.set(conn, { since: now, count: 1 })
-      return true
-    }
-    if (now - attempts.since > ATTEMPT_WINDOW) {
-      attempts.since = now
-      attempts.count = 0
-    }
-    if (++attempts.count > MAX_ATTEMPTS) conn.close()
-    return false
+  private newGate(): AcceptGate {
+    return new AcceptGate(this.limits, this.api.clock)
+  }
+
+  private tallyOf(conn: EngineConnection): ConnectionTally {
+    const known = this.tallies.get(conn)
+    if (known !== undefined) return known
+    const tally = new ConnectionTally(this.api.clock.monotonic())
+    this.tallies.set(conn, tally)
+    return tally
   }
 
   private accept(socket: Socket): void {
+    // A listener before this one may have sent it away, which nobody would be told of.
+    if (!socket.connected) return
     // The recovery of a lost connection skips middleware: who comes back by it is looked at all the same.
     const refusal = this.admitted.has(socket) ? undefined : this.refusalOf(socket)
     const codec = chooseCodec(socket, this.api.codecs)
@@ -207,6 +209,7 @@ class Service implements SocketIoService, SocketContext {
     // Others may have come in while the rest of the middleware was busy.
     const full = this.gate.fullness(address)
     this.gate.enter(address)
+    this.tallyOf(socket.conn).enter()
     const link = new SocketIoSocket(socket, terms, this)
     this.sockets.add(link)
     if (refusal !== undefined) return link.goodbye(refusal.code, 'refused')
@@ -221,29 +224,5 @@ class Service implements SocketIoService, SocketContext {
     const writer = new FrameWriter(namespace)
     this.writers.set(namespace, writer)
     return writer
-  }
-
-  /** Puts the check of origins in front of a server's own `allowRequest`; answers the undo. */
-  private refuseForeignRequests(server: Server): () => void {
-    type Options = typeof server.engine.opts
-    const undo = [server._opts as Options, server.engine?.opts as Options | undefined].map((options) => {
-      if (options === undefined) return () => undefined
-      const { allowRequest } = options
-      const wrapped: typeof allowRequest = (request: IncomingMessage, answer) => {
-        const problem = originProblem(sourceOf(request), this.policy)
-        if (problem !== undefined) answer(problem, false)
-        else if (allowRequest === undefined) answer(null, true)
-        else allowRequest(request, answer)
-      }
-      options.allowRequest = wrapped
-      return () => {
-        if (options.allowRequest !== wrapped) return
-        if (allowRequest === undefined) delete options.allowRequest
-        else options.allowRequest = allowRequest
-      }
-    })
-    return () => {
-      for (const run of undo) run()
-    }
   }
 }

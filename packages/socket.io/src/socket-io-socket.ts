@@ -40,8 +40,8 @@ const GOODBYE_MAX = 512
 export class SocketIoSocket implements TransportSocket, Writer {
   readonly id: string = randomUUID()
   readonly terms: SocketTerms
+  readonly conn: EngineConnection
   private readonly socket: Socket
-  private readonly conn: EngineConnection
   private readonly context: SocketContext
   private readonly link: EngineLink
   private events: SocketEvents | null = null
@@ -59,7 +59,7 @@ export class SocketIoSocket implements TransportSocket, Writer {
     this.link = new EngineLink(socket.conn, () => this.events?.drained())
     socket.on(EVENT, (...args: readonly unknown[]) => this.received(args))
     socket.on('disconnect', (reason) => this.ended(reason))
-    socket.conn.once('close', () => context.gone(this))
+    socket.conn.once('close', this.onConnectionClosed)
   }
 
   /** Says where frames go; called once, before the first of them can arrive. */
@@ -124,8 +124,10 @@ export class SocketIoSocket implements TransportSocket, Writer {
     this.link.detach()
     this.context.closed(this)
     // A connection that goes on for others writes what was sent by itself; one that is good for nothing is ended.
-    if (isShared(this.socket)) this.context.gone(this)
-    else this.conn.close()
+    if (isShared(this.socket)) {
+      this.conn.off('close', this.onConnectionClosed)
+      this.context.gone(this)
+    } else this.conn.close()
     const code = this.closeCode === 0 ? (reason === 'client namespace disconnect' ? 1000 : 1006) : this.closeCode
     const text = this.closeCode === 0 ? reason : this.closeReason
     // Later: whoever closes is not called back while it does.
@@ -134,6 +136,8 @@ export class SocketIoSocket implements TransportSocket, Writer {
       this.events = null
     })
   }
+
+  private readonly onConnectionClosed = (): void => this.context.gone(this)
 
   private saidGoodbye(): boolean {
     const data = this.last?.data
@@ -152,8 +156,8 @@ export class SocketIoSocket implements TransportSocket, Writer {
   }
 }
 
-/** Whether other namespaces use the connection of this socket too. */
+/** Whether other namespaces use the connection of this socket too; so it is taken to be where that cannot be seen. */
 function isShared({ client, id }: Socket): boolean {
   const { sockets } = client as unknown as { readonly sockets?: ReadonlyMap<string, unknown> }
-  return sockets !== undefined && sockets.size > (sockets.has(id) ? 1 : 0)
+  return sockets === undefined || sockets.size > (sockets.has(id) ? 1 : 0)
 }

@@ -3,7 +3,7 @@ import { type Server as HttpServer, createServer } from 'node:http'
 import type { AddressInfo, Socket as RawSocket } from 'node:net'
 import type { Api } from '@rtapi/core'
 import { Server, type ServerOptions } from 'socket.io'
-import { type SocketIoOptions, type SocketIoService, serveSocketIo } from '../src/index.ts'
+import { type SocketIoOptions, type SocketIoService, serveSocketIo, socketIoOptions } from '../src/index.ts'
 
 export interface Listening {
   readonly io: Server
@@ -24,7 +24,7 @@ export interface ListenOptions extends SocketIoOptions {
 /** Serves an API on a socket.io server of its own. */
 export async function listen({ api, io: ioOptions, namespace, ...options }: ListenOptions): Promise<Listening> {
   const http = createServer((_, response) => void response.writeHead(404).end())
-  const io = new Server(http, { serveClient: false, ...ioOptions })
+  const io = new Server(http, { ...socketIoOptions(api), serveClient: false, ...ioOptions })
   const service = serveSocketIo(api, namespace === undefined ? io : io.of(namespace), options)
   const sockets = new Set<RawSocket>()
   http.on('connection', (socket) => sockets.add(socket)).listen(0, '127.0.0.1')
