@@ -108,5 +108,6 @@ function authOf(socket: Socket): { readonly codec?: unknown; readonly token?: un
 }
 
 function requestOf(socket: Socket): IncomingMessage | null {
-  return (socket.request as IncomingMessage | undefined | null) ?? null
+  const request: IncomingMessage | undefined | null = socket.request
+  return request ?? null
 }
