@@ -59,7 +59,6 @@ export class SocketIoSocket implements TransportSocket, Writer {
     this.link = new EngineLink(socket.conn, () => this.events?.drained())
     socket.on(EVENT, (...args: readonly unknown[]) => this.received(args))
     socket.on('disconnect', (reason) => this.ended(reason))
-    socket.conn.once('close', this.onConnectionClosed)
   }
 
   /** Says where frames go; called once, before the first of them can arrive. */
@@ -124,10 +123,10 @@ export class SocketIoSocket implements TransportSocket, Writer {
     this.link.detach()
     this.context.closed(this)
     // A connection that goes on for others writes what was sent by itself; one that is good for nothing is ended.
-    if (isShared(this.socket)) {
-      this.conn.off('close', this.onConnectionClosed)
-      this.context.gone(this)
-    } else this.conn.close()
+    const shared = isShared(this.socket)
+    if (!shared) this.conn.close()
+    if (shared || this.conn.readyState === 'closed') this.context.gone(this)
+    else this.conn.once('close', () => this.context.gone(this))
     const code = this.closeCode === 0 ? (reason === 'client namespace disconnect' ? 1000 : 1006) : this.closeCode
     const text = this.closeCode === 0 ? reason : this.closeReason
     // Later: whoever closes is not called back while it does.
@@ -136,8 +135,6 @@ export class SocketIoSocket implements TransportSocket, Writer {
       this.events = null
     })
   }
-
-  private readonly onConnectionClosed = (): void => this.context.gone(this)
 
   private saidGoodbye(): boolean {
     const data = this.last?.data
