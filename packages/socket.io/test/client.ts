@@ -1,6 +1,14 @@
 import { Agent } from 'node:http'
+import { type Codec, jsonCodec } from '@rtapi/core'
 import type { RawConnect, RawLink } from '@rtapi/testing'
 import { type ManagerOptions, type Socket, type SocketOptions, io } from 'socket.io-client'
+
+/** Frames as JSON, written as bytes. */
+export const bytesCodec: Codec = {
+  name: 'bytes',
+  encode: (frame) => Buffer.from(JSON.stringify(frame)),
+  decode: (data) => jsonCodec.decode(data),
+}
 
 interface Connect extends RawConnect {
   readonly transport?: 'websocket' | 'polling'

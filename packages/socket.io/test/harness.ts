@@ -1,6 +1,9 @@
 import { type RecordingApi, type RecordingApiOptions, recordingApi } from '@rtapi/testing'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { type Listening, type ListenOptions, listen } from './server.ts'
+
+// Everything is waited for, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 export interface Served extends Listening {
   readonly api: RecordingApi
