@@ -63,9 +63,12 @@ const served = new WeakSet<Namespace>()
 /**
  * Serves an API to the clients of a socket.io server, in its main namespace, or of one namespace. Given a server, it also
  * refuses foreign pages before socket.io has opened a connection, for all of its namespaces.
- * @throws TypeError if the namespace is or was served, or an origin is not written as browsers send it.
+ * Reports (`socket.io.options`) a server whose options leave clients more than the limits of the API: see
+ * `socketIoOptions`.
+ * @throws TypeError if the target is none, or is or was served, or an origin is not written as browsers send it.
  */
 export function serveSocketIo(api: Api, target: SocketIoTarget, options: SocketIoOptions = {}): SocketIoService {
+  if (typeof target.use !== 'function') throw new TypeError('expected a socket.io Server or Namespace')
   const server = 'of' in target ? (target as unknown as Server) : null
   const namespace = server === null ? (target as unknown as Namespace) : server.of('/')
   const service = new Service(api, namespace, options)

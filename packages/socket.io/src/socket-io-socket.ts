@@ -33,6 +33,8 @@ export interface SocketTerms {
   readonly address: string
 }
 
+/** What socket.io says when the whole server is closed: it then ends the connections itself, at once. */
+const SHUTDOWN = 'server shutting down'
 /** Frames of this size may be a goodbye. */
 const GOODBYE_MAX = 512
 
@@ -124,7 +126,7 @@ export class SocketIoSocket implements TransportSocket, Writer {
     this.context.closed(this)
     // A connection that goes on for others writes what was sent by itself; one that is good for nothing is ended.
     const shared = isShared(this.socket)
-    if (!shared) this.conn.close()
+    if (!shared && reason !== SHUTDOWN) this.conn.close()
     if (shared || this.conn.readyState === 'closed') this.context.gone(this)
     else this.conn.once('close', () => this.context.gone(this))
     const code = this.closeCode === 0 ? (reason === 'client namespace disconnect' ? 1000 : 1006) : this.closeCode

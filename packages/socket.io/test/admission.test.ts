@@ -88,7 +88,7 @@ describe('the codec', () => {
 
 describe('the token', () => {
   const tokenOf = async ({ port, api }: Served, token: unknown): Promise<unknown> => {
-    await connect(port, { options: { auth: { token } as object } })
+    await connect(port, { options: { auth: { token } } })
     return (await api.link(0)).handshake
   }
 
@@ -106,7 +106,7 @@ describe('the token', () => {
 
   test.each([['x'.repeat(32_769)], [1], [{}], [['a']], [true]])('%.10j is refused', async (token) => {
     const { port, api } = await serve()
-    const refused = await refusalOf(connect(port, { options: { auth: { token } as object } }))
+    const refused = await refusalOf(connect(port, { options: { auth: { token } } }))
     expect(refused).toMatchObject({ data: { code: 4401 } })
     expect(api.links).toEqual([])
   })
@@ -146,7 +146,7 @@ describe('a namespace counts its sockets', () => {
     const { port, api } = await serveRt({ maxConnections: 1 })
     const first = await connect(port, { namespace: '/rt' })
     expect(await refusalOf(connect(port, { namespace: '/rt' }))).toMatchObject({ data: { code: 4452 } })
-    await first.close()
+    first.close()
     await (await api.link(0)).untilClosed()
     await connect(port, { namespace: '/rt' })
   })

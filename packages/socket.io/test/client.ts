@@ -17,7 +17,7 @@ interface Connect extends RawConnect {
 }
 
 /** A link of the stock client, which has connected. Rejects with what the client was told. */
-export async function connect(port: number, { transport = 'websocket', ...options }: Connect = {}): Promise<RawLink> {
+export async function connect(port: number, { transport = 'websocket', ...options }: Connect = {}): Promise<Link> {
   const agent = new Agent()
   const socket = io(`http://127.0.0.1:${port}${options.namespace ?? ''}`, {
     transports: [transport],
@@ -47,10 +47,10 @@ interface ClientTransport {
   doOpen(): void
 }
 
-type End = { readonly code: number; readonly reason: string }
+type End = { readonly code: number; readonly reason: string; readonly again?: boolean }
 
 /** What the client of the test kit is for other transports. */
-class Link implements RawLink {
+export class Link implements RawLink {
   readonly received: (string | Uint8Array)[] = []
   readonly closed: Promise<End>
   private readonly socket: Socket

@@ -277,7 +277,7 @@ test('a link that is cut while frames wait leaves nothing behind', async () => {
   const before = { upgrade: 1, packetCreate: 1, close: 2 }
   client.pause()
   await fill(socket)
-  await client.abort()
+  client.abort()
   await (await served.api.link(0)).untilClosed()
   expect(socket.bufferedAmount).toBe(0)
   for (const [event, count] of Object.entries(before)) expect(conn.listenerCount(event)).toBeLessThan(count)

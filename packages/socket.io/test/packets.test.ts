@@ -61,7 +61,7 @@ test('a packet of another parser that is all bytes goes to a WebSocket, and not 
   class Encoder {
     encode = (): Buffer[] => [Buffer.from([7])]
   }
-  const other = new Server({ parser: { Encoder, Decoder: class {} } })
+  const other = new Server({ parser: { Encoder, Decoder: Encoder } })
   const chain = new FrameWriter(other.of('/')).chainOf({ data: 'a' })
   expect(readFrames(bytesOf(chain))).toEqual([{ opcode: 0x82, payload: Buffer.from([7]) }])
   expect(chain.forPolling()).toBe('')

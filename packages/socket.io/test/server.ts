@@ -8,7 +8,7 @@ import { type SocketIoOptions, type SocketIoService, serveSocketIo, socketIoOpti
 export interface Port {
   readonly port: number
   /** Tears every connection and stops listening. */
-  stop(): void
+  readonly stop: () => void
 }
 
 export interface Listening extends Port {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type Server as HttpServer, createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Api, subprotocol } from '@rtapi/core'
-import { serveSocketIo } from '@rtapi/socket.io'
+import { serveSocketIo, socketIoOptions } from '@rtapi/socket.io'
 import type { RawConnect, RawLink, TransportSubject } from '@rtapi/testing'
 import { serveWebSocket } from '@rtapi/ws'
 import { Server } from 'socket.io'
@@ -25,7 +25,7 @@ export async function serveWs(api: Api): Promise<TransportSubject> {
 export function serveIo(transport: 'websocket' | 'polling'): (api: Api) => Promise<TransportSubject> {
   return async (api) => {
     const { http, host, port, dispose } = await listen()
-    const server = new Server(http, { serveClient: false })
+    const server = new Server(http, { ...socketIoOptions(api), serveClient: false })
     const service = serveSocketIo(api, server)
     return {
       origin: `http://${host}`,
