@@ -166,8 +166,6 @@ export class EngineLink {
 export function terminate({ transport }: EngineConnection): void {
   const { socket } = partsOf(transport)
   if (socket?.terminate !== undefined) return socket.terminate()
-  // It waits for no further poll.
-  transport.discard()
   transport.emit('close')
 }
 

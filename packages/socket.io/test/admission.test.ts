@@ -167,6 +167,16 @@ describe('a namespace counts its sockets', () => {
     expect(await refusalOf(connect(port, { namespace: '/rt' }))).toMatchObject({ data: { code: 4452 } })
   })
 
+  test('and a connection that tries again pays no second time', async () => {
+    const clock = { now: () => 0, monotonic: () => 0, setTimer: () => () => undefined, defer: setImmediate }
+    const { port, api } = await serve({ namespace: '/rt', acceptRate: 1, api: { clock } })
+    const client = await RawSocket.open(port)
+    client.text('40/rt,{"token":1}')
+    expect(await client.untilText('44/rt,')).toContain('4401')
+    client.text('40/rt,{}')
+    await api.link(0)
+  })
+
   test('and how many namespaces a connection joins', async () => {
     const { port, api } = await serve({ namespace: /^\/rt-\d+$/ })
     const first = connectTo(`http://127.0.0.1:${port}/rt-0`, { forceNew: true })

@@ -397,6 +397,7 @@ describe('close', () => {
     await RawSocket.join(port)
     await RawPolling.join(port)
     await io.close()
+    expect(io.engine.clientsCount, 'polling waits for no further poll').toBe(0)
     for (const link of api.links)
       expect(await link.untilClosed()).toEqual({ code: 1006, reason: 'server shutting down' })
     await service.close()
