@@ -30,11 +30,11 @@ export interface SocketIoOptions {
    * address and the server's own origin, each by its last entry. @default false
    */
   readonly trustProxy?: boolean
-  /** Open sockets of the namespace at once; further ones are refused. @default 20_000 */
+  /** Open sockets of the namespace at once, and connections of a server; further ones are refused. @default 20_000 */
   readonly maxConnections?: number
   /** The same for each address other than this machine's own. @default 200 */
   readonly maxConnectionsPerAddress?: number
-  /** Connections a second that may join, and at once after a pause; further ones are refused. @default 200 */
+  /** Connections a second, and at once after a pause; further ones are refused. @default 200 */
   readonly acceptRate?: number
 }
 
@@ -62,7 +62,8 @@ const served = new WeakSet<Namespace>()
 
 /**
  * Serves an API to the clients of a socket.io server, in its main namespace, or of one namespace. Given a server, it also
- * refuses foreign pages before socket.io has opened a connection, for all of its namespaces.
+ * refuses foreign pages, and more connections than there may be, before socket.io has opened them: for all of its
+ * namespaces.
  * Reports (`socket.io.options`) a server whose options leave clients more than the limits of the API: see
  * `socketIoOptions`.
  * @throws TypeError if the target is none, or is or was served, or an origin is not written as browsers send it.
