@@ -15,15 +15,18 @@ export class HttpRefusal extends Error {
   }
 }
 
-/** Refuses with the status that belongs to the code. */
-export function refuse(code: ErrorCode, message: string, status: number = errorCodes[code].status): HttpRefusal {
-  return new HttpRefusal(status, new RtapiError(code, message))
+/** Refuses with the status that belongs to the code, or another; `retryAfter` is in milliseconds. */
+export function refuse(
+  code: ErrorCode,
+  message: string,
+  { status = errorCodes[code].status, retryAfter }: { readonly status?: number; readonly retryAfter?: number } = {},
+): HttpRefusal {
+  return new HttpRefusal(status, new RtapiError(code, message, { retryAfter }))
 }
 
 /** Refuses for now; those who were refused together do not come back together. */
 export function refuseForNow(message: string): HttpRefusal {
-  const retryAfter = 1_000 * (1 + Math.floor(Math.random() * 5))
-  return new HttpRefusal(503, new RtapiError('unavailable', message, { retryAfter }))
+  return refuse('unavailable', message, { retryAfter: 1_000 * (1 + Math.floor(Math.random() * 5)) })
 }
 
 /** Nobody but its own user may know whether a session exists. */
@@ -80,6 +83,7 @@ export function errorHeaders({
 }): Readonly<Record<string, string>> {
   return {
     ...(code === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}),
+    ...(code === 'unsupported' ? { allow: 'POST' } : {}),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfter / 1_000))) }),
   }
 }

@@ -3,7 +3,7 @@ import { type HttpRefusal, refuse, refuseForNow } from './answers.ts'
 import type { UserId } from './credentials.ts'
 
 /** The end of a client that exists for one question. */
-export interface Closing {
+interface Closing {
   readonly type: 'closing'
   readonly code: number
   readonly reason: string

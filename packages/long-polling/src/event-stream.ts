@@ -83,11 +83,12 @@ export class EventStream {
     if (now - this.#wroteAt >= SILENCE && this.#hasRoom) this.#write(encoder.encode(':\n\n'))
   }
 
-  /** Ends the answer; the session goes on. */
+  /** Ends the answer; the session goes on. Where nobody reads, what is left of it is torn. */
   close(): void {
     const controller = this.#controller
     this.#controller = undefined
-    controller?.close()
+    if ((controller?.desiredSize ?? 0) > 0) controller?.close()
+    else controller?.error(new Error('The client does not read.'))
   }
 
   get #hasRoom(): boolean {

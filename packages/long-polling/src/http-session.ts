@@ -1,8 +1,20 @@
-import type { Clock, Codec, EncodedFrame, Limits, SocketEvents, TransportSocket } from '@rtapi/core'
-import { HttpRefusal, refuse } from './answers.ts'
+import {
+  type Clock,
+  type CloseCode,
+  type Codec,
+  type EncodedFrame,
+  type Limits,
+  type SocketEvents,
+  type TransportSocket,
+  type WelcomeMessage,
+  closeCodes,
+  comesBack,
+} from '@rtapi/core'
+import { refuse } from './answers.ts'
 import { type Credentials, type UserId, tokenOfHello } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
 import { FrameLog } from './frame-log.ts'
+import { HeldPoll } from './held-poll.ts'
 import { PollPace } from './poll-pace.ts'
 import { joined } from './read-body.ts'
 
@@ -27,21 +39,25 @@ const MOST_AT_ONCE = 1_048_576
 /** Bytes that may still wait when the API is told that there is room. */
 const LOW = 32_768
 
-interface Waiting {
-  readonly cursor: number
-  readonly deadline: number
-  readonly answer: (isCurrent: boolean) => void
+/** What is known of a client from its first request. */
+export interface HttpClient {
+  readonly address: string
+  readonly credentials: Credentials
+  /** By what a repetition of its first request is known. */
+  readonly nonce: string | undefined
+  /** For streams that a browser opens by itself: what they were opened with. Such a client cannot send frames. */
+  readonly streamQuery: string | undefined
 }
 
 /**
  * One client of the transport, for as long as it keeps asking. Frames stay until the client has acknowledged them; one
  * request at a time waits for them, a poll or an event stream, and a new one takes the place of the old one.
  */
-export class HttpSession implements TransportSocket {
+export class HttpSession implements TransportSocket, HttpClient {
   readonly id: string = randomId()
   readonly address: string
   readonly credentials: Credentials
-  /** For streams that a browser opens by itself: what they were opened with. Such a client cannot answer pings. */
+  readonly nonce: string | undefined
   readonly streamQuery: string | undefined
   readonly #around: SessionSurroundings
   readonly #log = new FrameLog()
@@ -49,9 +65,11 @@ export class HttpSession implements TransportSocket {
   readonly #ping: string | Uint8Array
   #events: SocketEvents | undefined
   #user: { readonly id: UserId } | undefined
-  #waiting: Waiting | undefined
+  #poll: HeldPoll | undefined
   #stream: EventStream | undefined
   #forwardsPings = false
+  /** A ping was handed on, and nothing has come from the client since. */
+  #isAsked = false
   /** Bytes that are in nobody's hands but ours. */
   #buffered = 0
   /** The number of the client's last frame. */
@@ -61,12 +79,10 @@ export class HttpSession implements TransportSocket {
   #end: { readonly code: number; readonly reason: string } | undefined
   #isGone = false
 
-  constructor(
-    client: { readonly address: string; readonly credentials: Credentials; readonly streamQuery?: string },
-    around: SessionSurroundings,
-  ) {
+  constructor(client: HttpClient, around: SessionSurroundings) {
     this.address = client.address
     this.credentials = client.credentials
+    this.nonce = client.nonce
     this.streamQuery = client.streamQuery
     this.#around = around
     this.#ping = around.codec.encode({ type: 'ping' })
@@ -92,7 +108,10 @@ export class HttpSession implements TransportSocket {
 
   send(frame: EncodedFrame): void {
     if (this.#end !== undefined) return
-    if (frame.data === this.#ping && !this.#forwardsPings) return this.#answerPing()
+    if (frame.data === this.#ping) {
+      if (!this.#forwardsPings) return this.#answerPing()
+      this.#isAsked = true
+    }
     if (this.#user === undefined) this.#readWelcome(frame.data)
     this.#buffered += this.#log.append(frame)
     this.#wake()
@@ -115,6 +134,12 @@ export class HttpSession implements TransportSocket {
     this.#wake()
   }
 
+  /** Says why and when to come back, then closes. For the service itself, which ends while the API goes on. */
+  goodbye(code: CloseCode, reason: string, after: number): void {
+    this.send({ data: this.#around.codec.encode({ type: 'goodbye', code, reason, again: comesBack(code), after }) })
+    this.close(code, reason)
+  }
+
   // ── From the client ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -133,6 +158,7 @@ export class HttpSession implements TransportSocket {
   receive(frame: string): void {
     // The credentials that count are those the API gets to see.
     if (this.#user === undefined) this.credentials.sayHello(tokenOfHello(frame))
+    this.#isAsked = false
     this.#events?.receive(frame)
   }
 
@@ -143,34 +169,21 @@ export class HttpSession implements TransportSocket {
    */
   wait(cursor: number, signal: AbortSignal): Promise<boolean> {
     this.acknowledge(cursor)
+    const { clock, hold } = this.#around
+    const now = clock.monotonic()
+    const retryAfter = this.#pace.pauseAt(cursor, now)
+    if (retryAfter > 0)
+      throw refuse('rate_limited', 'The client polls again and again without getting any further.', { retryAfter })
     // A poll that comes late, after one that knew more, must not take its place.
     if (cursor < this.#log.start) return Promise.resolve(false)
-    const now = this.#around.clock.monotonic()
     this.#seenAt = now
-    const pause = this.#pace.pauseAt(cursor, now)
-    if (pause > 0) throw this.#tooFast(pause)
     this.#release()
     if (this.#log.last > cursor || this.#end !== undefined || signal.aborted) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      const leave = (): void => {
-        if (this.#waiting !== waiting) return
-        this.#waiting = undefined
-        this.#seenAt = this.#around.clock.monotonic()
-        resolve(false)
-      }
-      const waiting: Waiting = {
-        cursor,
-        deadline: now + this.#around.hold,
-        answer: (isCurrent) => {
-          signal.removeEventListener('abort', leave)
-          this.#waiting = undefined
-          this.#seenAt = this.#around.clock.monotonic()
-          resolve(isCurrent)
-        },
-      }
-      this.#waiting = waiting
-      signal.addEventListener('abort', leave, { once: true })
+    this.#poll = new HeldPoll({ cursor, deadline: now + hold }, signal, () => {
+      this.#poll = undefined
+      this.#seenAt = clock.monotonic()
     })
+    return this.#poll.answered
   }
 
   /** The client has everything up to here. A cursor that was never given is refused. */
@@ -202,7 +215,7 @@ export class HttpSession implements TransportSocket {
 
   /** Whether a poll or a stream is waiting for frames. */
   get isWatched(): boolean {
-    return this.#waiting !== undefined || this.#stream !== undefined
+    return this.#poll !== undefined || this.#stream !== undefined
   }
 
   /** Whether a stream can go on behind this cursor. */
@@ -241,9 +254,12 @@ export class HttpSession implements TransportSocket {
 
   /** Called again and again for all sessions by one timer. */
   sweep(now: number): void {
-    if (this.#waiting !== undefined && now >= this.#waiting.deadline) this.#waiting.answer(true)
+    if (this.#poll !== undefined && now >= this.#poll.deadline) this.#poll.answer(true)
     this.#stream?.keepAlive(now)
-    if (!this.isWatched && now - this.#seenAt >= this.#around.sessionTimeout) this.leave(4454, 'no poll in time')
+    // Whoever has not read the end in time will not read it.
+    const isHeld = this.isWatched && this.#end === undefined
+    if (!isHeld && now - this.#seenAt >= this.#around.sessionTimeout)
+      this.leave(closeCodes.heartbeat, 'no poll in time')
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,8 +270,8 @@ export class HttpSession implements TransportSocket {
     this.#wakes = true
     this.#around.clock.defer(() => {
       this.#wakes = false
-      const waiting = this.#waiting
-      if (waiting !== undefined && (this.#log.last > waiting.cursor || this.#end !== undefined)) waiting.answer(true)
+      const poll = this.#poll
+      if (poll !== undefined && (this.#log.last > poll.cursor || this.#end !== undefined)) poll.answer(true)
       this.#stream?.pump()
     })
   }
@@ -274,37 +290,38 @@ export class HttpSession implements TransportSocket {
 
   /** Makes place for another request. */
   #release(): void {
-    this.#waiting?.answer(false)
+    this.#poll?.answer(false)
     if (this.#stream === undefined) return
     const stream = this.#stream
     this.#leaveStream()
     stream.close()
   }
 
-  /** What the stream has taken may not have arrived. */
+  /** What the stream has taken may not have arrived, a ping neither. */
   #leaveStream(): void {
     this.#stream = undefined
-    this.#forwardsPings = false
     this.#buffered = this.#log.size
     this.#seenAt = this.#around.clock.monotonic()
+    this.#forwardsPings = false
+    if (this.#isAsked) this.#answerPing()
+    this.#isAsked = false
   }
 
   /** Polls are signs of life, and their absence ends the session: there is no need to ask. */
   #answerPing(): void {
-    queueMicrotask(() => {
-      if (this.#end === undefined) this.#events?.receive(PONG)
-    })
+    queueMicrotask(() => this.#events?.receive(PONG))
   }
 
+  /** Finds out who the client is from what the API tells it. */
   #readWelcome(data: string | Uint8Array): void {
-    if (typeof data !== 'string' || !data.startsWith('{"type":"welcome"')) return
-    const { user } = JSON.parse(data) as { readonly user?: UserId }
-    this.#user = { id: user }
-  }
-
-  #tooFast(pause: number): HttpRefusal {
-    const { status, error } = refuse('rate_limited', 'The same cursor was polled again and again.')
-    return new HttpRefusal(status, error, { 'retry-after': String(Math.ceil(pause / 1_000)) })
+    let first: unknown
+    try {
+      first = [this.#around.codec.decode(data)].flat()[0]
+    } catch {
+      return
+    }
+    if (typeof first !== 'object' || first === null || !('type' in first) || first.type !== 'welcome') return
+    this.#user = { id: (first as WelcomeMessage).user }
   }
 }
 

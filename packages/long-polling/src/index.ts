@@ -1,2 +1,3 @@
-export { type HttpHandler, type HttpOptions, type RequestContext, httpHandler, httpHeaders } from './http-handler.ts'
-export { type NodeListener, toNodeListener } from './node-listener.ts'
+export { type HttpHandler, type HttpOptions, type RequestContext, httpHandler } from './http-handler.ts'
+export { httpHeaders } from './http-headers.ts'
+export { type NodeListener, type NodeListenerOptions, toNodeListener } from './node-listener.ts'

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isHost } from '@rtapi/core'
 import type { RequestContext } from './http-handler.ts'
@@ -6,18 +5,23 @@ import type { RequestContext } from './http-handler.ts'
 /** A listener for `http.createServer`, or for a framework on top of it. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => void
 
+export interface NodeListenerOptions {
+  /** Milliseconds after which a connection ends whose client reads nothing of its answer. @default 60_000 */
+  readonly stallTimeout?: number
+}
+
 /** What frameworks add to Node's request. */
 interface Extended {
   /** The URL as it was before a router took its prefix away. */
   readonly originalUrl?: unknown
   /** A body that was read before, and perhaps parsed. */
   readonly body?: unknown
-  readonly rawBody?: unknown
 }
 
 /** Serves a Fetch-API handler on `node:http`. */
 export function toNodeListener(
   handler: (request: Request, context: RequestContext) => Promise<Response>,
+  { stallTimeout = 60_000 }: NodeListenerOptions = {},
 ): NodeListener {
   return (incoming, outgoing) => {
     const gone = new AbortController()
@@ -26,68 +30,96 @@ export function toNodeListener(
     })
     const request = toRequest(incoming, gone.signal)
     const answer =
-      request === undefined
-        ? Promise.resolve(new Response('The request cannot be read.\n', { status: 400 }))
-        : handler(request, { remoteAddress: incoming.socket.remoteAddress })
-    // A handler that fails, or a client that goes: there is nobody left to answer to.
-    answer.then((response) => send(response, incoming, outgoing)).catch(() => outgoing.destroy())
+      request instanceof Request
+        ? handler(request, { remoteAddress: incoming.socket.remoteAddress })
+        : Promise.resolve(new Response(`${request.problem}\n`, { status: request.status }))
+    answer
+      .then((response) => {
+        // Held polls are silent for a while; from now on there is something to read, streams say something now and then.
+        outgoing.setTimeout(stallTimeout, () => outgoing.destroy())
+        return send(response, incoming, outgoing)
+      })
+      // A handler that fails, or a client that goes: there is nobody left to answer to.
+      .catch(() => outgoing.destroy())
   }
 }
 
-/** The request in the form of the Fetch API; `undefined` if its host or path is none. */
-function toRequest(incoming: IncomingMessage & Extended, signal: AbortSignal): Request | undefined {
+interface Unreadable {
+  readonly status: number
+  readonly problem: string
+}
+
+/** The request in the form of the Fetch API. */
+function toRequest(incoming: IncomingMessage & Extended, signal: AbortSignal): Request | Unreadable {
+  const unreadable = { status: 400, problem: 'The request cannot be read.' }
   const host = incoming.headers.host ?? incoming.headers[':authority']
   const path = typeof incoming.originalUrl === 'string' ? incoming.originalUrl : incoming.url
-  if (typeof host !== 'string' || !isHost(host) || path?.startsWith('/') !== true) return undefined
+  if (typeof host !== 'string' || !isHost(host) || path?.startsWith('/') !== true) return unreadable
   const scheme = 'encrypted' in incoming.socket && incoming.socket.encrypted === true ? 'https' : 'http'
-  const url = `${scheme}://${host}${path}`
-  if (!URL.canParse(url)) return undefined
   const headers = new Headers()
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    if (value !== undefined && !name.startsWith(':')) headers.set(name, Array.isArray(value) ? value.join(', ') : value)
-  }
-  const method = incoming.method ?? 'GET'
-  const body = method === 'GET' || method === 'HEAD' ? null : bodyOf(incoming, headers)
   try {
-    return new Request(url, { method, headers, signal, body, ...(body === null ? {} : { duplex: 'half' }) })
+    for (const [name, value] of Object.entries(incoming.headers)) {
+      if (value !== undefined && !name.startsWith(':'))
+        headers.set(name, Array.isArray(value) ? value.join(', ') : value)
+    }
+    const method = incoming.method ?? 'GET'
+    const body = method === 'GET' || method === 'HEAD' ? null : bodyOf(incoming, headers)
+    if (body === undefined)
+      return {
+        status: 415,
+        problem: 'The body was read before it came here, and not as JSON: say what it is in Content-Type.',
+      }
+    const init = { method, headers, signal, body, ...(body === null ? {} : { duplex: 'half' as const }) }
+    return new Request(`${scheme}://${host}${path}`, init)
   } catch {
-    return undefined
+    // Of these, too: what somebody has parsed and what is nested so deeply that it cannot be written again.
+    return unreadable
   }
 }
 
 type Body = ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | string | null
 
-/** The body as it comes; where somebody has read it before, what they made of it. */
-function bodyOf(incoming: IncomingMessage & Extended, headers: Headers): Body {
-  const { rawBody, body } = incoming
+/** The body as it comes; where somebody has read it before, what they made of it. `undefined`: not what was sent. */
+function bodyOf(incoming: IncomingMessage & Extended, headers: Headers): Body | undefined {
+  const { body } = incoming
+  const { 'content-length': length, 'transfer-encoding': encoding, 'content-type': type = '' } = incoming.headers
+  // Some parsers make an object of nothing.
+  if (encoding === undefined && Number(length ?? 0) === 0) return null
   if (!incoming.readableDidRead && body === undefined) return streamOf(incoming)
-  for (const known of [rawBody, body]) {
-    if (typeof known === 'string' || known instanceof Uint8Array) return known as string | Uint8Array<ArrayBuffer>
-  }
-  // What is written again need not have the length, or the compression, of what came.
+  // It need not have the length of what came.
   headers.delete('content-length')
-  return body === undefined ? null : JSON.stringify(body)
+  if (typeof body === 'string' || body instanceof Uint8Array) return body as string | Uint8Array<ArrayBuffer>
+  return body !== undefined && /^application\/([\w.-]+\+)?json\b/i.test(type) ? JSON.stringify(body) : undefined
 }
 
 /** The body, read when it is asked for and no faster. Nothing is read of one that nobody asks for. */
 function streamOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+  let finish = (): void => undefined
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        incoming.once('error', (error) => controller.error(error))
-        incoming.once('close', () => {
-          if (!incoming.readableEnded) controller.error(new Error('the request was torn'))
-        })
-      },
-      async pull(controller) {
-        for (;;) {
-          const chunk: unknown = incoming.read()
-          if (chunk instanceof Uint8Array) return controller.enqueue(chunk)
-          if (incoming.readableEnded || incoming.complete) return controller.close()
-          await once(incoming, 'readable')
+        const take = (chunk: Uint8Array): void => {
+          incoming.pause()
+          controller.enqueue(chunk)
         }
+        const end = (): void => {
+          finish()
+          controller.close()
+        }
+        const tear = (): void => {
+          finish()
+          controller.error(new Error('the request was torn'))
+        }
+        finish = () => void incoming.off('data', take).off('end', end).off('close', tear)
+        // An error is followed by the end of the connection, but must be listened to.
+        incoming.on('error', () => undefined)
+        incoming.pause().on('data', take).on('end', end).on('close', tear)
       },
-      cancel: () => void incoming.resume(),
+      pull: () => void incoming.resume(),
+      cancel() {
+        finish()
+        incoming.resume()
+      },
     },
     { highWaterMark: 0 },
   )
@@ -103,6 +135,8 @@ async function send(response: Response, incoming: IncomingMessage, outgoing: Ser
     return
   }
   const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  // A body that fails is told at once, also while the network takes nothing.
+  reader.closed.catch(() => outgoing.destroy())
   const stop = (): void => void reader.cancel().catch(() => undefined)
   if (outgoing.destroyed) return stop()
   outgoing.once('close', stop)

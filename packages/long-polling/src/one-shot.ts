@@ -1,29 +1,21 @@
-import { type Api, type Codec, type Handshake, type Json, type ReplyMessage, errorCodes } from '@rtapi/core'
+import { type Api, type Codec, type Json, type ReplyMessage, errorCodes } from '@rtapi/core'
 import { errorHeaders, jsonAnswer, refuse } from './answers.ts'
 import { ask } from './ask.ts'
-
-/** A request without a session, as it stands in a path and a body. */
-export interface OneShot {
-  readonly resource: string
-  readonly action: string
-  /** The rest of the path: the parts of the key. */
-  readonly key: readonly string[]
-  /** JSON of the other fields of the request, or nothing. */
-  readonly body: string
-  readonly handshake: Handshake
-  readonly signal: AbortSignal
-}
+import { type Exchange, handshakeOf } from './exchange.ts'
 
 /** Fields of the message that the path says, or nobody. */
 const elsewhere = ['type', 'id', 'resource', 'action']
 
-/** Runs one action and answers its `reply`, with the HTTP status of its error code. */
-export async function runOneShot(api: Api, codec: Codec, oneShot: OneShot): Promise<Response> {
-  const { handshake, signal } = oneShot
+/**
+ * Runs the action that a request without a session names, and answers its `reply` with the HTTP status of its error code.
+ * The path holds resource, action and the parts of the key; the body JSON of the other fields, or nothing.
+ */
+export async function runOneShot(api: Api, codec: Codec, exchange: Exchange): Promise<Response> {
+  const body = await exchange.body()
   const reply = await ask<ReplyMessage>(api, codec, {
-    handshake,
-    signal,
-    frame: frameOf(oneShot, codec),
+    handshake: handshakeOf(exchange, 'http'),
+    signal: exchange.request.signal,
+    frame: frameOf(exchange.path.map(decodeSegment), body, codec),
     // A frame that cannot be read is answered without an id.
     take: (message) => (message.type === 'reply' ? message : undefined),
   })
@@ -32,7 +24,7 @@ export async function runOneShot(api: Api, codec: Codec, oneShot: OneShot): Prom
   return jsonAnswer(errorCodes[told.error.code].status, told, errorHeaders(told.error))
 }
 
-function frameOf({ resource, action, key, body }: OneShot, codec: Codec): string {
+function frameOf([resource, action, ...key]: readonly string[], body: string, codec: Codec): string {
   const fields = body.trim() === '' ? {} : objectOf(body, codec)
   for (const name of elsewhere) {
     if (Object.hasOwn(fields, name)) throw refuse('bad_request', `The body must not hold '${name}': the path says it.`)
@@ -66,6 +58,14 @@ export function objectOf(text: string, codec: Codec): Readonly<Record<string, un
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw refuse('bad_request', 'Expected a JSON object.')
   return value as Readonly<Record<string, unknown>>
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    throw refuse('bad_request', 'The path cannot be read.')
+  }
 }
 
 /** A whole number is a number; text in double quotes is what stands between them; anything else is text. */

@@ -13,21 +13,41 @@ export interface BodyLimits {
 
 /**
  * The body of a request as text, read no further than it may be long.
- * @throws HttpRefusal 413 too long, 415 compressed, 408 too slow, 400 torn or no UTF-8.
+ * @throws HttpRefusal 413 too long, 415 compressed or of another type, 408 too slow, 400 torn or no UTF-8.
+ * @throws TypeError if somebody has read it before.
  */
-export async function readBody(request: Request, limits: BodyLimits, clock: Clock): Promise<string> {
-  const encoding = request.headers.get('content-encoding')
+export async function readBody(
+  { headers, body, bodyUsed }: Request,
+  limits: BodyLimits,
+  clock: Clock,
+): Promise<string> {
+  const encoding = headers.get('content-encoding')
   if (encoding !== null && encoding.trim().toLowerCase() !== 'identity')
-    throw refuse('bad_request', 'The body must not be compressed.', 415)
-  const announced = request.headers.get('content-length')
-  if (announced !== null && Number(announced) > limits.size) throw tooLong(limits)
-  if (request.body === null) return ''
-  const bytes = await readBytes(request.body.getReader(), limits, clock)
+    throw unsupportedMedia('The body must not be compressed.')
+  const type = headers.get('content-type')
+  if (type !== null && !isText(type)) throw unsupportedMedia('Expected a body of application/json, in UTF-8.')
+  if (Number(headers.get('content-length')) > limits.size) throw tooLong(limits)
+  if (bodyUsed) throw new TypeError('The body was read before: give the handler requests whose body nobody has read.')
+  if (body === null) return ''
+  const bytes = await readBytes(body.getReader(), limits, clock)
   try {
     return utf8.decode(bytes)
   } catch {
     throw refuse('bad_request', 'The body is not UTF-8.')
   }
+}
+
+/** JSON; and what `fetch` and `curl --data` call any text of which they are told nothing. */
+const TEXT = /^(application\/json|application\/[\w.-]+\+json|application\/x-www-form-urlencoded|text\/plain)$/
+
+function isText(contentType: string): boolean {
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';')
+  const charset = parameters.map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/.exec(parameter)?.[1])
+  return TEXT.test(type.trim()) && charset.every((name) => name === undefined || /^(utf-?8|us-ascii)$/.test(name))
+}
+
+function unsupportedMedia(message: string): HttpRefusal {
+  return refuse('bad_request', message, { status: 415 })
 }
 
 async function readBytes(
@@ -37,33 +57,30 @@ async function readBytes(
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  let failure = refuse('bad_request', 'The body ended before it was whole.')
-  const give = (refusal: HttpRefusal): void => {
-    failure = refusal
-    // What is left of it may still come; nobody waits for that.
+  let refusal: HttpRefusal | undefined
+  const give = (why: HttpRefusal): void => {
+    refusal = why
+    // What is left of it may still come; nobody waits for that. A read that waits is answered as the end.
     reader.cancel().catch(() => undefined)
   }
-  const stopTimer = clock.setTimer(limits.timeout, () => give(refuse('bad_request', 'The body came too slowly.', 408)))
-  let isWhole = false
+  const stopTimer = clock.setTimer(limits.timeout, () =>
+    give(refuse('bad_request', 'The body came too slowly.', { status: 408 })),
+  )
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) break
+      if (done || refusal !== undefined) break
       size += value.byteLength
-      if (size > limits.size) {
-        give(tooLong(limits))
-        throw failure
-      }
-      chunks.push(value)
+      if (size > limits.size) give(tooLong(limits))
+      else chunks.push(value)
     }
-    isWhole = failure.status !== 408
   } catch {
-    isWhole = false
+    refusal ??= refuse('bad_request', 'The body ended before it was whole.')
   } finally {
     stopTimer()
   }
-  if (!isWhole) throw failure
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : joined(chunks, size)
+  if (refusal !== undefined) throw refusal
+  return joined(chunks, size)
 }
 
 /** Chunks one after the other. */
