@@ -2,10 +2,10 @@ import { type Api, jsonCodec } from '@rtapi/core'
 import { type TransportSubject, transportSuite } from '@rtapi/testing'
 import { describe, test } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
-import { listen } from './listen.ts'
-import { PollingClient } from './polling-client.ts'
+import { HttpClient } from './support/http-client.ts'
+import { listen } from './support/listen.ts'
 
-async function serve(api: Api): Promise<TransportSubject> {
+async function serve(api: Api, by: 'poll' | 'stream'): Promise<TransportSubject> {
   // An API without JSON is served by no HTTP; the case that brings one is not tried.
   const handler = httpHandler({ ...api, codecs: [jsonCodec] }, { sessionTimeout: 2_000 })
   const { origin, end } = await listen(toNodeListener(handler))
@@ -13,14 +13,15 @@ async function serve(api: Api): Promise<TransportSubject> {
     origin,
     async connect(options = {}) {
       if (options.codec !== undefined && options.codec !== 'json') throw new Error('HTTP carries JSON')
-      return await PollingClient.open(`${origin}/rt`, options)
+      return await HttpClient.open(`${origin}/rt`, { ...options, by })
     },
     close: () => handler.close(),
     dispose: end,
   }
 }
 
-describe('the HTTP transport is a transport', () => {
+describe.each(['poll', 'stream'] as const)('HTTP is a transport, by %s', (by) => {
   const binary = { not: 'HTTP carries JSON' }
-  for (const { name, run } of transportSuite({ name: 'long-polling', serve, binary, origins: true })) test(name, run)
+  const factory = { name: 'long-polling', serve: (api: Api) => serve(api, by), binary, origins: true as const }
+  for (const { name, run } of transportSuite(factory)) test(name, run)
 })

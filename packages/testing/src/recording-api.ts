@@ -31,7 +31,8 @@ export interface RecordedLink {
   /** Waits until this many frames have been received in all. */
   untilReceived(count: number): Promise<void>
   untilClosed(): Promise<{ readonly code: number; readonly reason: string }>
-  untilDrained(): Promise<void>
+  /** Waits until `drained` has been called this many times in all. @default 1 */
+  untilDrained(count?: number): Promise<void>
 }
 
 /** An API that does nothing but record what a transport does with it: to test a transport alone. */
@@ -169,8 +170,8 @@ class Link implements RecordedLink {
     return this.#wait('the end of the link', () => this.closings[0])
   }
 
-  async untilDrained(): Promise<void> {
-    await this.#wait('the socket to drain', () => (this.drains > 0 ? true : undefined))
+  async untilDrained(count = 1): Promise<void> {
+    await this.#wait('the socket to drain', () => (this.drains >= count ? true : undefined))
   }
 
   #wait<T>(what: string, take: () => T | undefined): Promise<T> {

@@ -125,10 +125,12 @@ export function transportFrames({ binary, codec = bytesCodec }: TransportFactory
         const other = await run.connect()
         client.pause()
         const sent = await fillBuffer(server.socket)
+        // What the system took meanwhile, it may have taken in gulps.
+        const { drains } = server
         other.server.socket.send({ data: 'for another' })
         checkEqual(await run.texts(other.client, 1), ['for another'], 'the frames of another client')
         check(server.socket.bufferedAmount > HIGH / 2, 'the buffer drained though nobody read')
-        checkEqual(server.drains, 0, 'calls of drained while nobody read')
+        checkEqual(server.drains, drains, 'calls of drained while nobody read')
         client.resume()
         const numbers = (await run.texts(client, sent)).map((text) => Number(text.split(' ', 1)[0]))
         checkEqual(
@@ -136,7 +138,7 @@ export function transportFrames({ binary, codec = bytesCodec }: TransportFactory
           numbers.map((_, i) => i),
           'the frames',
         )
-        await server.untilDrained()
+        await server.untilDrained(drains + 1)
         check(server.socket.bufferedAmount < 65_536, `after drained, ${server.socket.bufferedAmount} bytes are waiting`)
       },
     ],
