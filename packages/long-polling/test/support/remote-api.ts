@@ -16,7 +16,9 @@ export function remoteApi(api: Api, url: string, options: HttpClientOptions = {}
     accept(socket) {
       let client: Promise<HttpClient> | undefined
       const open = (frame: string): Promise<HttpClient> => {
-        const opening = HttpClient.open(url, { ...options, frame, onFrame: (data) => socket.send({ data }) })
+        const onFrame = (data: string): void => socket.send({ data })
+        const headers = { ...options.headers, ...authorization(frame) }
+        const opening = HttpClient.open(url, { ...options, headers, frame, onFrame })
         opening
           .then(({ closed }) => closed)
           .then(({ code, reason }) => socket.close(code, reason))
@@ -35,4 +37,10 @@ export function remoteApi(api: Api, url: string, options: HttpClientOptions = {}
       }
     },
   }
+}
+
+/** A token in `hello` opens the session; the requests that follow have to bring it themselves. */
+function authorization(frame: string): Readonly<Record<string, string>> {
+  const [first] = [JSON.parse(frame) as { readonly token?: string }].flat()
+  return first?.token === undefined ? {} : { authorization: `Bearer ${first.token}` }
 }
