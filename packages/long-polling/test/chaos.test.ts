@@ -80,7 +80,7 @@ test.each(seeds.flatMap((seed) => [[seed, 'poll'] as const, [seed, 'stream'] as 
       expect(new Set(created), 'what ran').toEqual(new Set(written.flat()))
       expect(created.length, 'how often').toBe(USERS.length * WRITES)
       for (const [what, count] of Object.entries(proxy.injected)) expect(count, what).toBeGreaterThan(3)
-      expect(remote.clients.length, 'sessions').toBe(USERS.length)
+      expect([remote.clients.length, api.stats().connections], 'sessions').toEqual([USERS.length, USERS.length])
     } finally {
       await proxy.end()
       await Promise.all([handler.close({ timeout: 0 }), api.close()])
