@@ -1,10 +1,8 @@
-import { closeCodes } from '@rtapi/core'
 import { HttpRefusal, eventsAnswer, jsonAnswer, linesAnswer, refuse, unknownSession } from './answers.ts'
 import { refusalOfClose } from './ask.ts'
 import { fingerprint, tokenOfHello } from './credentials.ts'
 import type { Exchange } from './exchange.ts'
 import { httpHeaders } from './http-headers.ts'
-import type { HttpSession } from './http-session.ts'
 import { objectOf } from './one-shot.ts'
 import type { SessionTable } from './session-table.ts'
 import { subscribeFrame } from './subscribe-frame.ts'
@@ -70,9 +68,9 @@ export async function streamSession(table: SessionTable, exchange: Exchange): Pr
   const last = lastEvent(request)
   const cursor = last?.session === session.id ? last.cursor : numberOf(query.get('cursor') ?? '0', 'cursor')
   session.acknowledge(cursor)
-  const events = resumed(session, cursor, { answersPings: true })
-  if (events === undefined) throw unknownSession()
-  return eventsAnswer(events)
+  // What the client lacks is no longer there: it has to begin anew.
+  if (!session.canResume(cursor)) throw unknownSession()
+  return eventsAnswer(session.stream(cursor, { answersPings: true }))
 }
 
 /** A session that a browser opens by itself, with its subscriptions in the query; or the one it had before. */
@@ -81,10 +79,8 @@ export async function openStream(table: SessionTable, exchange: Exchange): Promi
   const streamQuery = query.toString()
   const last = lastEvent(request)
   const before = last === undefined ? undefined : await table.find(last.session, exchange).catch(orNone)
-  if (last !== undefined && before?.streamQuery === streamQuery) {
-    const events = resumed(before, last.cursor, { answersPings: false })
-    if (events !== undefined) return eventsAnswer(events)
-  }
+  if (last !== undefined && before?.streamQuery === streamQuery && before.canResume(last.cursor))
+    return eventsAnswer(before.stream(last.cursor, { answersPings: false }))
   const frame = subscribeFrame(query, table.codec, table.limits.frame)
   const session = table.open(exchange, { transport: 'event-stream', streamQuery })
   session.receive(frame)
@@ -95,17 +91,6 @@ export async function openStream(table: SessionTable, exchange: Exchange): Promi
     throw refusalOfClose(session.end?.code ?? 0)
   }
   return eventsAnswer(session.stream(0, { answersPings: false }))
-}
-
-/** The events behind a cursor; if what the client lacks is no longer there, the session is over: it has to begin anew. */
-function resumed(
-  session: HttpSession,
-  cursor: number,
-  options: { readonly answersPings: boolean },
-): ReadableStream<Uint8Array> | undefined {
-  if (session.canResume(cursor)) return session.stream(cursor, options)
-  session.leave(closeCodes.slowConsumer, 'too far behind')
-  return undefined
 }
 
 function isCursor(value: unknown): value is number {
