@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { settle } from '@rtapi/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type NodeListenerOptions, type RequestContext, toNodeListener } from '../src/index.ts'
+import { recorded } from './support/asking.ts'
 import { type Listening, listen } from './support/listen.ts'
 import { RawHttp } from './support/raw-http.ts'
 
@@ -79,6 +80,21 @@ describe('requests', () => {
     raw.head('POST / HTTP/1.1', 'Host: 127.0.0.1', 'Content-Length: 1000000')
     raw.socket.write('x'.repeat(1_000))
     expect(await raw.untilClosed()).toMatch(/^HTTP\/1\.1 413 [^]*connection: close/i)
+  })
+
+  test('a body that does not come in ten seconds is given up, and its connection with it', async () => {
+    const { asking, clock } = recorded()
+    const { port } = await serve(asking.handler)
+    const raw = await RawHttp.open(port)
+    raw.head('POST /rt HTTP/1.1', 'Host: 127.0.0.1', 'Content-Length: 10')
+    raw.socket.write('h')
+    while (clock.timers === 0) await settle()
+    await clock.advance(9_000)
+    raw.socket.write('e')
+    await settle()
+    expect(raw.text).toBe('')
+    await clock.advance(1_000)
+    expect(await raw.untilClosed()).toMatch(/^HTTP\/1\.1 408 [^]*connection: close/i)
   })
 
   test('a body that is read half and then given up ends without harm', async () => {
