@@ -139,3 +139,16 @@ test('while the API cannot tell who somebody is, they are told to come back', as
   fails = false
   expect((await asking.frame(session, 1, '{"type":"pong"}', bearer('b'))).status).toBe(200)
 })
+
+test('a session that never says hello is ended in time', async () => {
+  const { asking, clock, api } = world()
+  const { head } = await read(await asking.ask('POST', '/rt'))
+  const held = await asking.poll(head.session, 0)
+  await clock.advance(9_500)
+  expect(held.isHeld).toBe(true)
+  await clock.advance(1_000)
+  expect((await held.answer).head.closed).toEqual({ code: 4408, reason: 'no hello in time' })
+  expect(api.stats().connections).toBe(0)
+  await clock.advance(31_000)
+  expect(clock.timers).toBe(0)
+})

@@ -1,5 +1,5 @@
 import { type FakeClock, type RecordedLink, type RecordingApi, fakeClock, recordingApi } from '@rtapi/testing'
-import type { Api, Limits, WelcomeMessage } from '@rtapi/core'
+import type { Limits, WelcomeMessage } from '@rtapi/core'
 import { type HttpHandler, type HttpOptions, httpHandler } from '../../src/index.ts'
 
 export const ORIGIN = 'http://app.example'
@@ -122,9 +122,4 @@ export async function opened(options: HttpOptions = {}, limits: Partial<Limits> 
   await asking.clock.settle()
   const { head } = await held.answer
   return Object.assign(asking, { api, link, session: head.session })
-}
-
-/** A handler before a real API. */
-export function askingOf(api: Api & { readonly clock: FakeClock }, options: HttpOptions = {}): Asking {
-  return new Asking(httpHandler(api, options), api.clock)
 }
