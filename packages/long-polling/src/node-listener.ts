@@ -82,14 +82,22 @@ type Body = ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | string | null
 /** The body as it comes; where somebody has read it before, what they made of it. `undefined`: not what was sent. */
 function bodyOf(incoming: IncomingMessage & Extended, headers: Headers): Body | undefined {
   const { body } = incoming
-  const { 'content-length': length, 'transfer-encoding': encoding, 'content-type': type = '' } = incoming.headers
-  // Some parsers make an object of nothing.
-  if (encoding === undefined && Number(length ?? 0) === 0) return null
+  if (isEmpty(incoming)) return null
   if (!incoming.readableDidRead && body === undefined) return streamOf(incoming)
   // It need not have the length of what came.
   headers.delete('content-length')
   if (typeof body === 'string' || body instanceof Uint8Array) return body as string | Uint8Array<ArrayBuffer>
-  return body !== undefined && /^application\/([\w.-]+\+)?json\b/i.test(type) ? JSON.stringify(body) : undefined
+  return body !== undefined && /^application\/([\w.-]+\+)?json\b/i.test(incoming.headers['content-type'] ?? '')
+    ? JSON.stringify(body)
+    : undefined
+}
+
+/** Whether nothing was sent, as far as the head says. Some parsers make an object of nothing. */
+function isEmpty({ headers, httpVersionMajor }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  if (length !== undefined) return Number(length) === 0
+  // HTTP/2 needs neither of the two.
+  return httpVersionMajor === 1 && headers['transfer-encoding'] === undefined
 }
 
 /** The body, read when it is asked for and no faster. Nothing is read of one that nobody asks for. */

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { settle } from '@rtapi/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type NodeListenerOptions, type RequestContext, toNodeListener } from '../src/index.ts'
@@ -257,4 +259,27 @@ describe('answers', () => {
     fails = false
     expect(await (await fetch(origin)).text()).toBe('fine')
   })
+})
+
+test('HTTP/2 is served as well', async () => {
+  const listener = toNodeListener(async (request, { remoteAddress }) =>
+    Response.json({ url: request.url, body: await request.text(), remoteAddress }),
+  )
+  const server = createHttp2Server((incoming, outgoing) =>
+    // The compatible classes of `node:http2` have all that the listener asks for.
+    listener(incoming as unknown as IncomingMessage, outgoing as unknown as ServerResponse),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = connectHttp2(origin)
+  onTestFinished(() => {
+    client.destroy()
+    server.close()
+  })
+  const stream = client.request({ ':method': 'POST', ':path': '/rt?a=b' })
+  stream.end('hello')
+  let text = ''
+  for await (const chunk of stream) text += String(chunk)
+  expect(JSON.parse(text)).toEqual({ url: `${origin}/rt?a=b`, body: 'hello', remoteAddress: '127.0.0.1' })
 })
