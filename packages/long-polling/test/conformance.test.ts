@@ -1,9 +1,12 @@
 import { type Api, jsonCodec } from '@rtapi/core'
 import { type TransportSubject, transportSuite } from '@rtapi/testing'
-import { describe, test } from 'vitest'
+import { describe, test, vi } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
 import { HttpClient } from './support/http-client.ts'
 import { listen } from './support/listen.ts'
+
+// The machine may be slow, and busy with other things.
+vi.setConfig({ testTimeout: 60_000 })
 
 async function serve(api: Api, by: 'poll' | 'stream'): Promise<TransportSubject> {
   // An API without JSON is served by no HTTP; the case that brings one is not tried.

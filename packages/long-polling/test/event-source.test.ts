@@ -1,10 +1,13 @@
 import type { ServerMessage } from '@rtapi/core'
 import { EventSource } from 'eventsource'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
 import { listen } from './support/listen.ts'
 import { type Note, notesApi } from './support/notes-api.ts'
 import { servedNotes } from './support/served-notes.ts'
+
+// The machine may be slow, and busy with other things.
+vi.setConfig({ testTimeout: 60_000 })
 
 const note = (id: number, topicId: number): Note => ({ id, topicId, text: `note ${id}`, owner: 'ann' })
 

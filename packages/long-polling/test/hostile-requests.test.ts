@@ -1,9 +1,12 @@
 import { type SeededRandom, seededRandom } from '@rtapi/testing'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { httpHandler } from '../src/index.ts'
 import { fakeClock } from '@rtapi/testing'
 import { Asking } from './support/asking.ts'
 import { notesApi, notesStore } from './support/notes-api.ts'
+
+// The machine may be slow, and busy with other things.
+vi.setConfig({ testTimeout: 60_000 })
 
 const REQUESTS = 3_000
 

@@ -3,11 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { settle } from '@rtapi/testing'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type NodeListenerOptions, type RequestContext, toNodeListener } from '../src/index.ts'
 import { recorded } from './support/asking.ts'
 import { type Listening, listen } from './support/listen.ts'
 import { RawHttp } from './support/raw-http.ts'
+
+// The machine may be slow, and busy with other things.
+vi.setConfig({ testTimeout: 60_000 })
 
 type Handler = (request: Request, context: RequestContext) => Promise<Response>
 

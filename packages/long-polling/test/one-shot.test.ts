@@ -1,10 +1,13 @@
 import { type Api, RtapiError, createApi, defineResource, errorCodes, memoryStore } from '@rtapi/core'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
 import { curl } from './support/curl.ts'
 import { listen } from './support/listen.ts'
 import { HIDDEN, type Note } from './support/notes-api.ts'
 import { servedNotes } from './support/served-notes.ts'
+
+// The machine may be slow, and busy with other things.
+vi.setConfig({ testTimeout: 60_000 })
 
 const note = (id: number, topicId: number, owner = 'ann'): Note => ({ id, topicId, text: `note ${id}`, owner })
 const rows = [note(1, 1), note(2, 1), note(3, 2, 'bob'), note(4, HIDDEN)]

@@ -1,11 +1,14 @@
 import { type Api, type MemoryStore, memoryBus } from '@rtapi/core'
 import { connect } from '@rtapi/testing'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
 import { curl } from './support/curl.ts'
 import { type Listening, listen } from './support/listen.ts'
 import { type Note, notesApi, notesStore } from './support/notes-api.ts'
 import { remoteApi } from './support/remote-api.ts'
+
+// The machine may be slow, and busy with other things.
+vi.setConfig({ testTimeout: 60_000 })
 
 const note = (id: number): Note => ({ id, topicId: 1, text: `note ${id}`, owner: 'ann' })
 
@@ -38,7 +41,7 @@ test.each(['poll', 'stream'] as const)(
     const { store, processes } = await cluster()
     const [one, two] = processes
     const remote = remoteApi(one.api, one.url, { by })
-    const before = await connect(remote, { token: 'ann' })
+    const before = await connect(remote, { token: 'ann', timeout: 30_000 })
     const view = await before.subscribe({ resource: 'notes' })
     const session = (await remote.clients[0])?.session ?? ''
 
@@ -52,7 +55,7 @@ test.each(['poll', 'stream'] as const)(
     store.update(1, { text: 'new' })
     store.delete(2)
 
-    const after = await connect(remoteApi(two.api, two.url, { by }), { token: 'ann' })
+    const after = await connect(remoteApi(two.api, two.url, { by }), { token: 'ann', timeout: 30_000 })
     const resumed = await after.resubscribe(view)
     await resumed.until((rows) => rows.length === 3 && rows[1]?.['id'] === 3)
     expect(resumed.rows).toMatchObject([{ id: 1, text: 'new' }, { id: 3 }, { id: 5 }])
@@ -67,7 +70,7 @@ test.each(['poll', 'stream'] as const)(
 test('actions without a session run on any process, and reach the views of all', async () => {
   const { processes } = await cluster()
   const [one, two] = processes
-  const client = await connect(remoteApi(two.api, two.url), { token: 'bob' })
+  const client = await connect(remoteApi(two.api, two.url), { token: 'bob', timeout: 30_000 })
   const view = await client.subscribe({ resource: 'notes' })
   const data = ['--header', 'Authorization: Bearer ann', '--data', JSON.stringify({ data: note(7) })]
   expect((await curl(`${one.url}/notes/create`, ...data)).status).toBe(200)
