@@ -1,4 +1,8 @@
 import { type ErrorCode, RtapiError, errorCodes } from '@rtapi/core'
+import { retryLine } from './event-stream.ts'
+
+/** Milliseconds, and as many again at random, after which one may come back who was not told when. */
+const LATER = 3_000
 
 /** An answer that refuses a whole request: an HTTP status beside the error of the protocol. */
 export class HttpRefusal extends Error {
@@ -57,7 +61,7 @@ export function linesAnswer(lines: Uint8Array): Response {
 }
 
 /** An answer of server-sent events. */
-export function eventsAnswer(events: ReadableStream<Uint8Array>): Response {
+export function eventsAnswer(events: ReadableStream<Uint8Array> | string): Response {
   return new Response(events, {
     headers: {
       ...everywhere,
@@ -66,6 +70,15 @@ export function eventsAnswer(events: ReadableStream<Uint8Array>): Response {
       'x-accel-buffering': 'no',
     },
   })
+}
+
+/**
+ * The answer to an EventSource that is refused for now: it comes back to a stream that ends, but never to an error.
+ * `undefined` if it should not come back.
+ */
+export function laterAnswer({ error }: HttpRefusal): Response | undefined {
+  if (!errorCodes[error.code].retryable) return undefined
+  return eventsAnswer(`: ${error.message}\n${retryLine(error.retryAfter ?? LATER + Math.floor(Math.random() * LATER))}`)
 }
 
 /** The answer to a request that was refused: a `reply` without id, and the headers that belong to its code. */

@@ -5,6 +5,8 @@ export type UserId = string | number | undefined
 const TRUST = 60_000
 /** Different credentials of one session that are remembered. */
 const MOST = 4
+/** Questions within that time: asking costs the API more than it costs the client. */
+const QUESTIONS = 60
 
 /** The credentials of which a session knows that they are of its user. */
 export class Credentials {
@@ -12,11 +14,14 @@ export class Credentials {
   /** When each was found to be right: monotonic milliseconds. */
   readonly #known = new Map<string, number>()
   readonly #openedAt: number
+  #questions = 0
+  #askedSince: number
 
   /** Those that a session is opened with. */
   constructor(headers: Headers, now: number) {
     this.#cookie = headers.get('cookie') ?? ''
     this.#openedAt = now
+    this.#askedSince = now
     this.#known.set(fingerprint(headers), now)
   }
 
@@ -36,6 +41,15 @@ export class Credentials {
   /** Whether these were ever found to be right. */
   knew(headers: Headers): boolean {
     return this.#known.has(fingerprint(headers))
+  }
+
+  /** Counts a question of whom credentials are. Milliseconds until the next one may be asked; 0: now. */
+  ask(now: number): number {
+    if (now - this.#askedSince >= TRUST) {
+      this.#askedSince = now
+      this.#questions = 0
+    }
+    return ++this.#questions > QUESTIONS ? this.#askedSince + TRUST - now : 0
   }
 
   /** These are right, as of now. */

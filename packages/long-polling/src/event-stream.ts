@@ -1,6 +1,6 @@
 import type { Clock } from '@rtapi/core'
 import type { FrameLog } from './frame-log.ts'
-import { joined } from './read-body.ts'
+import { joined } from './joined.ts'
 
 /** What a stream needs of its session. */
 export interface StreamSource {
@@ -17,6 +17,9 @@ export interface StreamSource {
 
 /** Milliseconds of silence after which a line is sent that means nothing: proxies end connections without traffic. */
 const SILENCE = 15_000
+/** Milliseconds after which a browser comes back; those who were torn off together do not come back together. */
+const COME_BACK = 1_000
+const COME_BACK_SPREAD = 2_000
 /** Bytes that are handed on before the network asks for more. */
 const AHEAD = 65_536
 const encoder = new TextEncoder()
@@ -42,7 +45,7 @@ export class EventStream {
         start: (controller) => {
           this.#controller = controller
           // Sent at once, so that the client knows that the stream is open.
-          controller.enqueue(encoder.encode('retry: 1000\n\n'))
+          controller.enqueue(encoder.encode(retryLine(COME_BACK + Math.floor(Math.random() * COME_BACK_SPREAD))))
         },
         pull: () => this.pump(),
         cancel: () => {
@@ -99,6 +102,11 @@ export class EventStream {
     this.#wroteAt = this.#source.clock.monotonic()
     this.#controller?.enqueue(bytes)
   }
+}
+
+/** Says to come back after so many milliseconds. */
+export function retryLine(milliseconds: number): string {
+  return `retry: ${milliseconds}\n\n`
 }
 
 function eventBytes(id: string, frame: Uint8Array): Uint8Array {

@@ -7,7 +7,7 @@ import {
   forwardedAddress,
   originProblem,
 } from '@rtapi/core'
-import { HttpRefusal, refusalAnswer, refuse, refuseForNow } from './answers.ts'
+import { HttpRefusal, laterAnswer, refusalAnswer, refuse, refuseForNow } from './answers.ts'
 import { crossOriginHeaders, preflight, sourceOf } from './cross-origin.ts'
 import type { Exchange } from './exchange.ts'
 import { httpHeaders } from './http-headers.ts'
@@ -106,9 +106,9 @@ class HttpService {
 
   async answer(request: Request, { remoteAddress }: RequestContext): Promise<Response> {
     const response = await this.#route(request, remoteAddress ?? '').catch((error: unknown) => {
-      if (error instanceof HttpRefusal) return refusalAnswer(error)
-      this.#api.report(error, { during: 'http' })
-      return refusalAnswer(refuse('internal', 'The server failed.'))
+      if (!(error instanceof HttpRefusal)) this.#api.report(error, { during: 'http' })
+      const refusal = error instanceof HttpRefusal ? error : refuse('internal', 'The server failed.')
+      return (isEventSource(request) ? laterAnswer(refusal) : undefined) ?? refusalAnswer(refusal)
     })
     for (const [name, value] of Object.entries(crossOriginHeaders(request, this.#policy)))
       response.headers.set(name, value)
@@ -182,6 +182,12 @@ async function within<T>(gate: AcceptGate, address: string, run: () => Promise<T
   } finally {
     gate.leave(address)
   }
+}
+
+/** Whether a browser has opened a stream by itself: its page gets no say in how it deals with an error. */
+function isEventSource({ method, headers, url }: Request): boolean {
+  const accepts = headers.get('accept')?.includes('text/event-stream') === true
+  return method === 'GET' && accepts && new URL(url).searchParams.has('subscribe')
 }
 
 function nothingHere(): HttpRefusal {

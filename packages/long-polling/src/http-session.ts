@@ -16,7 +16,7 @@ import { EventStream } from './event-stream.ts'
 import { FrameLog } from './frame-log.ts'
 import { HeldPoll } from './held-poll.ts'
 import { PollPace } from './poll-pace.ts'
-import { joined } from './read-body.ts'
+import { joined } from './joined.ts'
 
 /** What sessions need around them; one object for all. */
 export interface SessionSurroundings {

@@ -1,5 +1,6 @@
 import type { Clock } from '@rtapi/core'
 import { type HttpRefusal, refuse } from './answers.ts'
+import { joined } from './joined.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
@@ -81,17 +82,6 @@ async function readBytes(
   }
   if (refusal !== undefined) throw refusal
   return joined(chunks, size)
-}
-
-/** Chunks one after the other. */
-export function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return bytes
 }
 
 function tooLong({ size }: BodyLimits): HttpRefusal {

@@ -64,7 +64,7 @@ test.each(seeds.flatMap((seed) => [[seed, 'poll'] as const, [seed, 'stream'] as 
     const proxy = await ChaosProxy.open(server.port, seededRandom(seed), chaos)
     const remote = remoteApi(api, `${proxy.origin}/rt`, { by })
     try {
-      const clients = await Promise.all(USERS.map((token) => connect(remote, { token, timeout: 60_000 })))
+      const clients = await Promise.all(USERS.map((token) => connect(remote, { token, timeout: 200_000 })))
       const views: [TestView, (note: Note) => boolean][] = []
       for (const client of clients) {
         views.push([await client.subscribe({ resource: 'notes' }), () => true])
@@ -87,5 +87,5 @@ test.each(seeds.flatMap((seed) => [[seed, 'poll'] as const, [seed, 'stream'] as 
       await server.end()
     }
   },
-  120_000,
+  300_000,
 )

@@ -2,6 +2,7 @@ import type { ServerMessage } from '@rtapi/core'
 import { EventSource } from 'eventsource'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
+import { curl } from './support/curl.ts'
 import { listen } from './support/listen.ts'
 import { type Note, notesApi } from './support/notes-api.ts'
 import { servedNotes } from './support/served-notes.ts'
@@ -16,6 +17,8 @@ interface Watched {
   readonly source: EventSource
   /** The next message, which must be of this type. */
   next<T extends ServerMessage['type']>(type: T): Promise<Extract<ServerMessage, { readonly type: T }>>
+  /** Of the last message. */
+  readonly lastEventId: () => string
   /** The next error: its HTTP status, if it has one. */
   error(): Promise<number | undefined>
 }
@@ -33,7 +36,11 @@ function watch(url: string, subscriptions: readonly object[], token?: string): W
   onTestFinished(() => source.close())
   const messages = queue<ServerMessage>()
   const errors = queue<number | undefined>()
-  source.addEventListener('message', ({ data }) => messages.put(JSON.parse(data as string) as ServerMessage))
+  let lastId = ''
+  source.addEventListener('message', ({ data, lastEventId }) => {
+    lastId = lastEventId
+    messages.put(JSON.parse(data as string) as ServerMessage)
+  })
   source.addEventListener('error', ({ code }) => errors.put(code))
   return {
     source,
@@ -42,8 +49,14 @@ function watch(url: string, subscriptions: readonly object[], token?: string): W
       expect(message.type).toBe(type)
       return message as Extract<ServerMessage, { readonly type: typeof type }>
     },
+    lastEventId: () => lastId,
     error: () => errors.take(),
   }
+}
+
+/** The session, which the id of each event names. */
+function sessionOf({ lastEventId }: Watched): string {
+  return lastEventId().split('.')[0] ?? ''
 }
 
 function queue<T>(): { put(value: T): void; take(): Promise<T> } {
@@ -107,6 +120,20 @@ test('after a restart of the server it begins anew by itself', async () => {
   })
   await page.next('welcome')
   expect((await page.next('snapshot')).rows.map(({ key }) => key)).toEqual([1, 2])
+})
+
+test('while the server is full it waits, and comes in when there is room', async () => {
+  const { url } = await servedNotes([note(1, 1)], {}, { maxSessions: 1 })
+  const first = watch(url, [{ resource: 'notes' }])
+  await first.next('welcome')
+  const second = watch(url, [{ resource: 'notes' }])
+  expect(await second.error()).toBeUndefined()
+  expect(second.source.readyState).toBe(EventSource.CONNECTING)
+  expect(await curl(`${url}/close`, '--data', JSON.stringify({ session: sessionOf(first) }))).toMatchObject({
+    status: 200,
+  })
+  first.source.close()
+  await second.next('welcome')
 })
 
 test('a user may be known by a header, or not be known: then it gives up', async () => {

@@ -57,7 +57,7 @@ describe('the events of a session', () => {
   test('after a silence a line is sent that means nothing', async () => {
     const client = await opened()
     const response = await streamOf(client, 1)
-    expect(await rawText(response, '\n\n')).toBe('retry: 1000\n\n')
+    expect(await rawText(response, '\n\n')).toMatch(/^retry: [12]\d{3}\n\n$/)
     await client.clock.advance(14_000)
     client.link.socket.send({ data: 'a' })
     await client.clock.advance(14_000)
@@ -211,6 +211,20 @@ describe('a stream that a browser opens by itself', () => {
     const response = await held.response
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
     expect(clock.timers, 'nothing is left of it').toBe(0)
+  })
+
+  test('a browser that is refused for now is told when to come back, since it never comes back to an error', async () => {
+    const { asking } = recorded({ maxSessions: 0 })
+    const path = url({ resource: 'notes' })
+    const response = await asking.ask('GET', path, { headers: { accept: 'text/event-stream' } })
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+    expect(await response.text()).toMatch(/^: The server has as many clients as it takes\.\nretry: [1-5]000\n\n$/)
+    expect((await asking.ask('GET', path)).status, 'others can read a status').toBe(503)
+    await asking.handler.close()
+    const closed = await asking.ask('GET', path, { headers: { accept: 'text/event-stream' } })
+    expect(await closed.text()).toContain('shutting down')
+    const foreign = { accept: 'text/event-stream', origin: 'http://evil.example' }
+    expect((await asking.ask('GET', path, { headers: foreign })).status, 'for ever').toBe(403)
   })
 
   test('a client that goes before it is welcomed leaves nothing behind', async () => {

@@ -20,7 +20,7 @@ function world() {
       return { user: { id: token.split('-')[0] ?? '' } }
     },
   })
-  const asking = new Asking(httpHandler(api, { origins: 'any' }), clock)
+  const asking = new Asking(httpHandler(api, { origins: 'any', acceptRate: Infinity }), clock)
   return { clock, asked, gone, api, asking }
 }
 
@@ -96,6 +96,21 @@ test('credentials that are valid no more end the use of a session within a minut
   gone.add('ann')
   await later(asking, clock, session, headers)
   expect((await asking.frame(session, 1, '{"type":"pong"}', headers)).status).toBe(404)
+})
+
+test('a session cannot have the API asked for one new credential after the other', async () => {
+  const { asking, asked, clock } = world()
+  const session = await open(asking, bearer('ann'))
+  const statuses: number[] = []
+  for (let i = 1; i <= 61; i++) {
+    const cookie = { ...bearer('ann'), cookie: `nonsense=${i}` }
+    statuses.push((await asking.frame(session, i, '{"type":"pong"}', cookie)).status)
+  }
+  expect([statuses.indexOf(429), asked.length]).toEqual([60, 61])
+  const known = { ...bearer('ann'), cookie: 'nonsense=60' }
+  expect((await asking.frame(session, 61, '{"type":"pong"}', known)).status, 'with those it knows').toBe(200)
+  await later(asking, clock, session, known)
+  expect((await asking.frame(session, 62, '{"type":"pong"}', { ...bearer('ann'), cookie: 'x=y' })).status).toBe(200)
 })
 
 test('a token in hello counts in place of the header, and later requests bring it in theirs', async () => {
