@@ -1,4 +1,4 @@
-// Programs that the tests need and that no npm package carries: a browser and database servers.
+// Programs that the tests need and that no npm package carries: a browser, curl, and database servers.
 import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { exclusively } from './exclusive.mjs'
@@ -7,6 +7,7 @@ import { run, runOrThrow } from './process.mjs'
 /** Each program the tests start, the Debian package that brings it, and a variable that may name another file. */
 const needed = [
   { program: 'chromium', debian: 'chromium', variable: 'CHROMIUM' },
+  { program: 'curl', debian: 'curl' },
   { program: 'mariadbd', debian: 'mariadb-server' },
   { program: 'redis-server', debian: 'redis-server' },
 ]
