@@ -43,13 +43,13 @@ export class Credentials {
     return this.#known.has(fingerprint(headers))
   }
 
-  /** Counts a question of whom credentials are. Milliseconds until the next one may be asked; 0: now. */
-  ask(now: number): number {
+  /** Whether the API may be asked once more of whom credentials are; counts the question. */
+  mayAsk(now: number): boolean {
     if (now - this.#askedSince >= TRUST) {
       this.#askedSince = now
       this.#questions = 0
     }
-    return ++this.#questions > QUESTIONS ? this.#askedSince + TRUST - now : 0
+    return ++this.#questions <= QUESTIONS
   }
 
   /** These are right, as of now. */

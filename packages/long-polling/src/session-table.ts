@@ -1,5 +1,5 @@
 import { type AcceptGate, type Api, type Clock, type Codec, type Limits, closeCodes } from '@rtapi/core'
-import { HttpRefusal, refuse, refuseForNow, unknownSession } from './answers.ts'
+import { HttpRefusal, refuseForNow, unknownSession } from './answers.ts'
 import { whoIs } from './ask.ts'
 import { Credentials } from './credentials.ts'
 import { type Exchange, handshakeOf } from './exchange.ts'
@@ -90,7 +90,7 @@ export class SessionTable implements SessionSurroundings {
 
   /**
    * The session with this id, if the request is of its user.
-   * @throws HttpRefusal 404, whether there is no such session or it is another's; 429 for one new credential after the
+   * @throws HttpRefusal 404, whether there is no such session or it is another's; also for one new credential after the
    * other.
    */
   async find(id: string | null, exchange: Exchange): Promise<HttpSession> {
@@ -104,8 +104,7 @@ export class SessionTable implements SessionSurroundings {
       if (credentials.knew(headers)) return session
       throw unknownSession()
     }
-    const retryAfter = credentials.ask(now)
-    if (retryAfter > 0) throw refuse('rate_limited', 'The credentials change too often.', { retryAfter })
+    if (!credentials.mayAsk(now)) throw unknownSession()
     const asked = whoIs(this.#api, this.codec, handshakeOf(exchange, 'long-polling'), signal)
     const found = await asked.catch((refusal: unknown) => {
       throw refusal instanceof HttpRefusal && refusal.status === 401 ? unknownSession() : refusal
