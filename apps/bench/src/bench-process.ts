@@ -26,12 +26,8 @@ export interface BenchProcess<C> {
 export const pinning: boolean = availableParallelism() > 1 && isInPath('taskset')
 
 /** Starts one of our files as a process of its own, on the given core if that can be chosen. */
-export function startProcess<C extends object>(
-  file: URL,
-  core: number,
-  nodeFlags: readonly string[] = [],
-): BenchProcess<C> {
-  const node = [process.execPath, '--expose-gc', '--conditions=rtapi-source', ...nodeFlags, fileURLToPath(file)]
+export function startProcess<C extends object>(file: URL, core: number): BenchProcess<C> {
+  const node = [process.execPath, '--expose-gc', '--conditions=rtapi-source', fileURLToPath(file)]
   const [program = '', ...args] = pinning ? ['taskset', '-c', String(core), ...node] : node
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>()
@@ -62,7 +58,7 @@ function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   return new Promise((resolve) => {
     child.once('exit', () => resolve())
-    // It ends by itself then, and writes its profile if it was asked for one.
+    // It ends by itself then.
     child.disconnect()
   })
 }

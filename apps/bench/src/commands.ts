@@ -28,6 +28,10 @@ export interface TargetCommands {
   change(milliseconds: number): Promise<{ changes: number; deliveries: number | null }>
   usage(): Promise<ServerUsage>
   memory(): Promise<MemoryUse>
+  /** Records from now on where the process spends its time. */
+  startProfile(): Promise<void>
+  /** Writes down what was recorded; a `.cpuprofile`, as the tools of browsers read it. */
+  writeProfile(file: string): Promise<void>
 }
 
 /** What the clients have seen since they were asked last. */

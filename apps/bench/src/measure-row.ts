@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BenchProcess, startProcess } from './bench-process.ts'
 import type { LoadCommands, MemoryUse, Seen, TargetCommands } from './commands.ts'
@@ -46,22 +48,22 @@ export async function measureRow(
     }
     return samples
   }
+  if (profiles !== undefined) mkdirSync(profiles, { recursive: true })
   const benches = new Map<string, Bench>()
   try {
-    for (const [name, entry] of entries)
-      benches.set(name, await Bench.start(row, entry, profileFlags(profiles, `${row.name}-${name}`)))
+    for (const [name, entry] of entries) benches.set(name, await Bench.start(row, entry))
     for (const bench of benches.values()) await bench.measure(warmUp)
+    for (const bench of benches.values()) if (profiles !== undefined) await bench.startProfile()
     for (let pair = 0; pair < pairs; pair++) {
       for (const [name, bench] of benches) samples.get(name)?.push(await bench.measure(milliseconds))
+    }
+    for (const [name, bench] of benches) {
+      if (profiles !== undefined) await bench.writeProfile(join(profiles, `${row.name}-${name}.cpuprofile`))
     }
     return samples
   } finally {
     for (const bench of benches.values()) await bench.stop()
   }
-}
-
-function profileFlags(folder: string | undefined, name: string): readonly string[] {
-  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}.cpuprofile`]
 }
 
 /** A target with its clients, connected and subscribed. */
@@ -76,8 +78,8 @@ class Bench {
     this.load = load
   }
 
-  static async start(row: Row, entry: TargetEntry, nodeFlags: readonly string[] = []): Promise<Bench> {
-    const server = startProcess<TargetCommands>(entry.file, 0, nodeFlags)
+  static async start(row: Row, entry: TargetEntry): Promise<Bench> {
+    const server = startProcess<TargetCommands>(entry.file, 0)
     const load = startProcess<LoadCommands>(LOAD, 1)
     const bench = new Bench(row, server, load)
     try {
@@ -88,6 +90,14 @@ class Bench {
       await bench.stop()
       throw error
     }
+  }
+
+  startProfile(): Promise<void> {
+    return this.server.commands.startProfile()
+  }
+
+  writeProfile(file: string): Promise<void> {
+    return this.server.commands.writeProfile(file)
   }
 
   async measure(milliseconds: number): Promise<Sample> {

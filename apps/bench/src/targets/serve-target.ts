@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { answerCalls } from '../bench-process.ts'
 import type { Endpoint, MemoryUse, ServerUsage, TargetCommands } from '../commands.ts'
+import { startProfile, writeProfile } from '../measure/cpu-profile.ts'
 import { countSocketWrites } from '../measure/socket-writes.ts'
 import { type Workload, randomFrom, shuffled } from '../workload.ts'
 
@@ -56,6 +57,8 @@ export function serveTarget(target: Target): void {
       const { rss, heapUsed, external } = process.memoryUsage()
       return { resident: rss, heap: heapUsed + external }
     },
+    startProfile,
+    writeProfile,
   }
   answerCalls(commands)
 }
