@@ -25,6 +25,10 @@ export interface BenchProcess<C> {
 /** Whether processes can be tied to a core each. */
 export const pinning: boolean = availableParallelism() > 1 && isInPath('taskset')
 
+/** The core of the servers, and of the Redis between them; and that of the clients. */
+export const SERVER_CORE = 0
+export const LOAD_CORE = 1
+
 /** Starts one of our files as a process of its own, on the given core if that can be chosen. */
 export function startProcess<C extends object>(file: URL, core: number): BenchProcess<C> {
   const node = [process.execPath, '--expose-gc', '--conditions=rtapi-source', fileURLToPath(file)]

@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { pinning } from './bench-process.ts'
 import { type Plan, measureRow } from './measure-row.ts'
-import { type Result, formatTable, summarise } from './report.ts'
+import { type Result, formatTable, summariseRow } from './report.ts'
 import { rows } from './rows.ts'
-import { BASELINE, targets } from './targets.ts'
+import { BASELINE, targets, targetsOf } from './targets.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -25,7 +25,7 @@ if (flags.help) {
 
   --rows a,b           only these rows: ${rows.map((row) => row.name).join(', ')}
   --targets a,b        only these targets: ${Object.keys(targets).join(', ')}
-  --quick              fewer and shorter measurements, done within a minute
+  --quick              fewer and shorter measurements, of the bare loop and rtapi alone unless others are named
   --pairs n            measurements of each target in each row
   --milliseconds n     length of one measurement
   --profile folder     writes a CPU profile of each server there
@@ -36,7 +36,9 @@ if (flags.help) {
 
 async function run(): Promise<void> {
   const chosenRows = choose(flags.rows, new Map(rows.map((row) => [row.name, row])))
-  const standard = Object.entries(targets).flatMap(([name, { standard }]) => (standard ? [name] : []))
+  const standard = Object.entries(targets).flatMap(([name, { standard }]) =>
+    standard === 'always' || (standard === 'unless quick' && !flags.quick) ? [name] : [],
+  )
   const chosenTargets = choose(flags.targets ?? standard.join(), new Map(Object.entries(targets)))
   const plan: Plan = {
     pairs: Number(flags.pairs ?? (flags.quick ? 2 : 7)),
@@ -52,9 +54,8 @@ async function run(): Promise<void> {
   const results: Result[] = []
   for (const row of chosenRows.values()) {
     console.error(`${row.name}: ${row.title} …`)
-    const samples = await measureRow(row, chosenTargets, plan)
-    const baseline = samples.get(BASELINE) ?? []
-    for (const [target, taken] of samples) results.push(summarise(row, target, taken, baseline))
+    const samples = await measureRow(row, targetsOf(row, chosenTargets), plan)
+    results.push(...summariseRow(row, samples, chosenTargets))
   }
   console.log(formatTable(results))
   const goals = results.flatMap((result) => result.goals)

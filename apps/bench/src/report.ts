@@ -1,6 +1,7 @@
 import type { Sample } from './measure-row.ts'
 import { median } from './measure/median.ts'
 import type { Row } from './rows.ts'
+import { BASELINE, type TargetEntry } from './targets.ts'
 
 /** What a row says about one target. */
 export interface Result {
@@ -19,6 +20,28 @@ export interface Result {
   readonly p99: number | null
   /** What was to be reached, and whether it was. */
   readonly goals: readonly { readonly text: string; readonly reached: boolean }[]
+}
+
+/** Condenses the samples of all targets of a row. */
+export function summariseRow(
+  row: Row,
+  samples: ReadonlyMap<string, readonly Sample[]>,
+  entries: ReadonlyMap<string, TargetEntry>,
+): readonly Result[] {
+  const baseline = samples.get(BASELINE) ?? []
+  return [...samples].map(([target, taken]) => {
+    const result = summarise(row, target, taken, baseline)
+    const goals = entries.get(target)?.goals ?? 'none'
+    if (goals === 'of the row') return result
+    const other = goals === 'none' ? undefined : samples.get(goals.below)
+    return { ...result, goals: goals === 'none' || other === undefined ? [] : [below(goals.below, taken, other)] }
+  })
+}
+
+/** Whether a target costs less than another, pair by pair. */
+function below(name: string, samples: readonly Sample[], others: readonly Sample[]): Result['goals'][number] {
+  const ratio = median(samples.map(({ cost }, i) => cost / (others[i]?.cost ?? NaN)))
+  return { text: `${ratio.toFixed(2)} of ${name}`, reached: ratio < 1 }
 }
 
 /** Condenses the samples of one target, with those of the baseline that were taken next to them. */

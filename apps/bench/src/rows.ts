@@ -9,6 +9,8 @@ export interface Row {
   readonly title: string
   readonly unit: Unit
   readonly workload: Workload
+  /** Two server processes over a Redis: the records change in one, the clients are on the other. */
+  readonly twoProcesses?: boolean
   /** The ratio to the bare loop that is to be reached. */
   readonly goal?: number
   /** Socket writes for each delivery that are to be reached. */
@@ -66,6 +68,22 @@ export const rows: readonly Row[] = [
     workload: { ...manyGroups, traffic: { type: 'changes', atOnce: 400, interval: 60 } },
     goal: 0.55,
     writesGoal: 0.44,
+  },
+  {
+    name: 'two-processes-groups',
+    title: 'the same; the changes happen in another process, over Redis',
+    unit: 'delivery',
+    workload: { ...manyGroups, traffic: { type: 'changes', atOnce: 400, interval: 100 } },
+    twoProcesses: true,
+    goal: 0.3,
+  },
+  {
+    name: 'two-processes-record',
+    title: '16 changes at once of one record in another process to 1,000 sockets, over Redis',
+    unit: 'delivery',
+    workload: { ...fanOut, records: 1, traffic: { type: 'changes', atOnce: 16, interval: 50 } },
+    twoProcesses: true,
+    goal: 0.3,
   },
   {
     name: 'requests',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Socket, connect } from 'node:net'
 import type { Endpoint } from '../commands.ts'
+import type { SignOfLife } from './dialect.ts'
 
 /** What a socket tells its owner; one object serves many sockets. */
 export interface LoadEvents {
@@ -13,7 +14,6 @@ export interface LoadEvents {
 /** All sockets read into the same memory: what is read is dealt with before the next read. */
 const shared = Buffer.alloc(262_144)
 const EMPTY = Buffer.alloc(0)
-const PONG = '{"type":"pong"}'
 
 /**
  * A WebSocket client on a bare socket, as cheap as it can be: it looks at the frames' lengths, and leaves their contents
@@ -22,13 +22,21 @@ const PONG = '{"type":"pong"}'
 export class LoadSocket {
   readonly index: number
   private readonly events: LoadEvents
+  private readonly signsOfLife: readonly SignOfLife[]
   private readonly socket: Socket
   /** The beginning of a frame whose end has not come yet. */
   private rest: Buffer = EMPTY
   private open = false
 
-  constructor(index: number, { port, path, protocol }: Endpoint, events: LoadEvents) {
+  /** @param signsOfLife - what the server asks after a long silence, and what it wants to hear. */
+  constructor(
+    index: number,
+    { port, path, protocol }: Endpoint,
+    signsOfLife: readonly SignOfLife[],
+    events: LoadEvents,
+  ) {
     this.index = index
+    this.signsOfLife = signsOfLife
     this.events = events
     this.socket = connect({
       port,
@@ -105,9 +113,10 @@ export class LoadSocket {
       const length =
         short < 126 ? short : short === 126 ? bytes.readUInt16BE(end + 2) : Number(bytes.readBigUInt64BE(end + 2))
       if (start + length > bytes.length) break
-      // The server asks whether anybody is there after a long silence.
-      if (length < 20 && bytes.includes('"ping"', start)) this.send(PONG)
       end = start + length
+      for (const { question, answer } of this.signsOfLife) {
+        if (length === question.length && bytes.toString('latin1', start, end) === question) this.send(answer)
+      }
     }
     return end
   }

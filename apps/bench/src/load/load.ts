@@ -4,22 +4,30 @@ import { answerCalls } from '../bench-process.ts'
 import type { Endpoint, LoadCommands, Seen } from '../commands.ts'
 import { quantile } from '../measure/median.ts'
 import { type Workload, microseconds, randomFrom } from '../workload.ts'
-import { type Dialect, type Subscription, dialects, subscriptionsOf } from './dialect.ts'
+import { type Dialect, type DialectName, type Subscription, dialects, subscriptionsOf } from './dialect.ts'
 import { type LoadEvents, LoadSocket } from './load-socket.ts'
 
 /** Sockets that are connected and subscribed at the same time. */
 const CONNECTING_AT_ONCE = 50
-const AT = Buffer.from('"at":')
+
+interface Missing {
+  readonly mark: Buffer
+  left: number
+  readonly done: () => void
+}
 
 class Load implements LoadCommands, LoadEvents {
   private dialect: Dialect | undefined
   private workload: Workload | undefined
   private delivery: Buffer = Buffer.alloc(0)
   private reply: Buffer = Buffer.alloc(0)
-  private readyMark: Buffer = Buffer.alloc(0)
+  private refusal: Buffer = Buffer.alloc(0)
+  private at: Buffer = Buffer.alloc(0)
+  /** Those of higher index send requests. */
+  private sockets = Number.POSITIVE_INFINITY
   private readonly onOpen: ((() => void) | undefined)[] = []
-  /** Subscriptions that each socket still waits for, and what to do when there are none. */
-  private readonly missing: { left: number; done: () => void }[] = []
+  /** Marks that each socket still waits for, and what to do when all have come. */
+  private readonly missing: (Missing | undefined)[] = []
   private readonly requesters: LoadSocket[] = []
   private connecting = true
   private requesting = false
@@ -28,16 +36,21 @@ class Load implements LoadCommands, LoadEvents {
   private deliveries = 0
   private timed = false
   private latencies: number[] = []
+  /** The time of the newest change that each socket has seen, where all follow one record. */
+  private newest: number[] | undefined
 
-  async connect(workload: Workload, endpoint: Endpoint, dialectName: string): Promise<void> {
-    const dialect = dialects[dialectName]
-    if (dialect === undefined) throw new Error(`there is no dialect ${dialectName}`)
+  async connect(workload: Workload, endpoint: Endpoint, dialectName: DialectName): Promise<void> {
+    const dialect: Dialect = dialects[dialectName]
     this.workload = workload
     this.dialect = dialect
     this.delivery = Buffer.from(dialect.delivery)
     this.reply = Buffer.from(dialect.reply)
-    this.readyMark = Buffer.from(dialect.ready)
+    this.refusal = Buffer.from(dialect.refusal)
+    this.at = Buffer.from(dialect.at)
+    this.sockets = workload.sockets
     this.timed = workload.traffic.type === 'changes' && workload.traffic.atOnce === 1
+    if (workload.following.type === 'all' && workload.records === 1)
+      this.newest = Array.from({ length: workload.sockets }, () => 0)
     const subscriptions = [...subscriptionsOf(workload).entries()]
     const connectNext = async (): Promise<void> => {
       for (let next = subscriptions.shift(); next !== undefined; next = subscriptions.shift()) {
@@ -58,13 +71,26 @@ class Load implements LoadCommands, LoadEvents {
     dialect: Dialect,
     subscriptions: readonly Subscription[],
   ): Promise<LoadSocket> {
-    const socket = new LoadSocket(index, endpoint, this)
+    const socket = new LoadSocket(index, endpoint, dialect.signsOfLife, this)
     await new Promise<void>((resolve) => (this.onOpen[index] = resolve))
-    const ready = new Promise<void>((done) => (this.missing[index] = { left: subscriptions.length, done }))
-    for (const frame of dialect.hello()) socket.send(frame)
-    for (const frame of dialect.subscribe(subscriptions)) socket.send(frame)
-    if (subscriptions.length > 0) await ready
+    await this.say(socket, dialect.hello(), dialect.greeting, 1)
+    await this.say(socket, dialect.subscribe(subscriptions), dialect.ready, subscriptions.length)
     return socket
+  }
+
+  /** Sends frames; settles when the mark has come so many times, at once if none is given. */
+  private async say(
+    socket: LoadSocket,
+    frames: readonly string[],
+    mark: string | undefined,
+    times: number,
+  ): Promise<void> {
+    const heard = new Promise<void>((done) => {
+      if (mark === undefined || times === 0) done()
+      else this.missing[socket.index] = { mark: Buffer.from(mark), left: times, done }
+    })
+    for (const frame of frames) socket.send(frame)
+    await heard
   }
 
   async request(milliseconds: number): Promise<{ requests: number }> {
@@ -92,7 +118,8 @@ class Load implements LoadCommands, LoadEvents {
     this.deliveries = 0
     this.latencies = []
     const latency = latencies.length === 0 ? null : { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) }
-    return Promise.resolve({ deliveries, latency })
+    const seenByAll = this.newest === undefined ? null : Math.min(...this.newest)
+    return Promise.resolve({ deliveries, latency, seenByAll })
   }
 
   opened(socket: LoadSocket): void {
@@ -100,39 +127,45 @@ class Load implements LoadCommands, LoadEvents {
   }
 
   frames(socket: LoadSocket, bytes: Buffer): void {
-    if (this.connecting) this.countReady(socket, bytes)
+    if (this.connecting) this.countMissing(socket, bytes)
     const deliveries = count(bytes, this.delivery)
     this.deliveries += deliveries
-    if (this.timed && deliveries > 0) this.takeTime(bytes)
-    if (this.requesters.length > 0) this.takeReplies(socket, bytes)
+    if (deliveries > 0) {
+      if (this.timed) this.latencies.push(microseconds() - this.timeIn(bytes))
+      else if (this.newest !== undefined) this.newest[socket.index] = this.timeIn(bytes)
+    }
+    if (socket.index >= this.sockets) this.takeReplies(socket, bytes)
   }
 
   closed(socket: LoadSocket): void {
     throw new Error(`the server has closed socket ${socket.index}`)
   }
 
-  private countReady(socket: LoadSocket, bytes: Buffer): void {
+  private countMissing(socket: LoadSocket, bytes: Buffer): void {
     const missing = this.missing[socket.index]
-    if (missing === undefined || missing.left === 0) return
-    missing.left -= count(bytes, this.readyMark)
-    if (missing.left <= 0) missing.done()
+    if (missing === undefined) return
+    missing.left -= count(bytes, missing.mark)
+    if (missing.left > 0) return
+    this.missing[socket.index] = undefined
+    missing.done()
   }
 
-  private takeTime(bytes: Buffer): void {
-    const start = bytes.lastIndexOf(AT) + AT.length
+  /** The time that the last change in these bytes carries. */
+  private timeIn(bytes: Buffer): number {
+    const start = bytes.lastIndexOf(this.at) + this.at.length
     let at = 0
     for (let i = start; i < bytes.length; i++) {
       const digit = (bytes[i] ?? 0) - 48
       if (digit < 0 || digit > 9) break
       at = at * 10 + digit
     }
-    this.latencies.push(microseconds() - at)
+    return at
   }
 
   private takeReplies(socket: LoadSocket, bytes: Buffer): void {
+    if (bytes.includes(this.refusal)) throw new Error(`a request failed: ${bytes.toString()}`)
     for (let replies = count(bytes, this.reply); replies > 0; replies--) {
       this.inFlight--
-      if (bytes.includes('"ok":false')) throw new Error(`a request failed: ${bytes.toString()}`)
       if (this.requesting) this.sendRequest(socket)
     }
   }

@@ -49,8 +49,13 @@ export class BareRooms<S> {
     return { text: this.ready.get(key) ?? describe(item), followers: this.followersOf(item) }
   }
 
+  /** Who follows a record as such, or all of them. */
+  followers(key: number): readonly S[] {
+    return this.ofRecord.get(key) ?? this.all
+  }
+
   private followersOf(item: Item): readonly S[] {
-    if (this.filters.length === 0) return this.ofRecord.get(item.id) ?? this.all
+    if (this.filters.length === 0) return this.followers(item.id)
     const followers: S[] = []
     for (const { where, socket } of this.filters) if (matches(where, item)) followers.push(socket)
     return followers

@@ -3,14 +3,14 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { answerCalls } from '../bench-process.ts'
-import type { Endpoint, MemoryUse, ServerUsage, TargetCommands } from '../commands.ts'
+import type { Endpoint, MemoryUse, ServerUsage, SharedServices, TargetCommands } from '../commands.ts'
 import { startProfile, writeProfile } from '../measure/cpu-profile.ts'
 import { countSocketWrites } from '../measure/socket-writes.ts'
-import { type Workload, randomFrom, shuffled } from '../workload.ts'
+import { type Workload, microseconds, randomFrom, shuffled } from '../workload.ts'
 
 /** A server that is measured. */
 export interface Target {
-  start(workload: Workload): Promise<Endpoint>
+  start(workload: Workload, shared: SharedServices | null): Promise<Endpoint>
   /** Changes these records, all in this tick; `at` is what each carries as the time of its change. */
   change(keys: readonly number[], at: number): void
 }
@@ -23,23 +23,25 @@ export function serveTarget(target: Target): void {
   let usedCpu = cpuTime()
   let usedWrites = 0
   const commands: TargetCommands = {
-    start(given) {
+    start(given, shared) {
       workload = given
       nextKeys = keySource(given.records)
-      return target.start(given)
+      return target.start(given, shared)
     },
     async change(milliseconds) {
       const traffic = workload?.traffic
       if (workload === undefined || traffic?.type !== 'changes') throw new Error('this row changes nothing by itself')
       const followers = followersOfEach(workload)
       let changes = 0
+      let lastAt = 0
       for (const end = performance.now() + milliseconds; performance.now() < end;) {
         const next = delay(traffic.interval)
-        target.change(nextKeys(traffic.atOnce), Number(process.hrtime.bigint() / 1_000n))
+        lastAt = microseconds()
+        target.change(nextKeys(traffic.atOnce), lastAt)
         changes += traffic.atOnce
         await next
       }
-      return { changes, deliveries: followers === null ? null : changes * followers }
+      return { changes, deliveries: followers === null ? null : changes * followers, lastAt }
     },
     usage(): Promise<ServerUsage> {
       const [cpu, writes] = [cpuTime(), socketWrites()]
