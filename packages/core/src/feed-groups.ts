@@ -47,8 +47,8 @@ export class FeedGroups {
   }
 
   /** An entry has come; its keys wait to be read. */
-  receive(group: Group, seq: number): void {
-    this.#received.set(group, { epoch: group.position.epoch, seq })
+  receive(group: Group): void {
+    this.#received.set(group, group.position)
   }
 
   /** Takes out what has been received, to be applied when its keys have been read. */

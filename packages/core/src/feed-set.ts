@@ -8,11 +8,8 @@ import type { KeyId, Row } from './value.ts'
 
 let visits = 0
 
-function visitOnce(feed: Feed, visit: number, visitor: (feed: Feed) => void): void {
-  if (feed.visit === visit) return
-  feed.visit = visit
-  visitor(feed)
-}
+/** Called with a feed, a key that it shows or may want, and what was read of it. */
+type FeedVisitor = (feed: Feed, id: KeyId, fresh: FreshRow) => void
 
 /** The feeds of one resource, indexed so that a change visits only those which it can concern. */
 export class FeedSet implements ShownIndex {
@@ -66,22 +63,27 @@ export class FeedSet implements ShownIndex {
 
   /** The rows that were read for these keys; a key without a row has none any more. */
   freshRows(keys: ReadonlyMap<KeyId, Mark>, rows: readonly Row[]): ReadonlyMap<KeyId, FreshRow> {
-    const fresh = new Map<KeyId, FreshRow>()
+    const fresh = new Map<KeyId, { readonly mark: Mark; view: RowView | undefined }>()
     for (const [id, mark] of keys) fresh.set(id, { mark, view: undefined })
     for (const row of rows) {
       const view = new RowView(this.model, row)
-      const mark = keys.get(view.id)
-      if (mark !== undefined) fresh.set(view.id, { mark, view })
+      const known = fresh.get(view.id)
+      if (known !== undefined) known.view = view
     }
     return fresh
   }
 
   /** Calls back once for each feed that shows the key or may want its row. */
-  visit(id: KeyId, { view }: FreshRow, visitor: (feed: Feed) => void): void {
+  visit(id: KeyId, fresh: FreshRow, visitor: FeedVisitor): void {
     const visit = ++visits
+    const visitOnce = (feed: Feed): void => {
+      if (feed.visit === visit) return
+      feed.visit = visit
+      visitor(feed, id, fresh)
+    }
     const showing = this.#byKey.get(id)
-    if (showing instanceof Set) for (const feed of showing) visitOnce(feed, visit, visitor)
-    else if (showing !== undefined) visitOnce(showing, visit, visitor)
-    if (view !== undefined) this.#byFilter.visit(view.row, (feed) => visitOnce(feed, visit, visitor))
+    if (showing instanceof Set) for (const feed of showing) visitOnce(feed)
+    else if (showing !== undefined) visitOnce(showing)
+    if (fresh.view !== undefined) this.#byFilter.visit(fresh.view.row, visitOnce)
   }
 }

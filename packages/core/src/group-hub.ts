@@ -234,15 +234,16 @@ export class GroupHub {
     } else if (position.epoch !== group.position.epoch) {
       this.#lose(group)
     } else if (position.seq === group.position.seq + 1) {
-      this.#accept(group, position.seq, entry)
+      this.#accept(group, position, entry)
     } else if (position.seq > group.position.seq) {
       group.held = [{ position, entry }]
       void this.#repair(group)
     }
   }
 
-  #accept(group: JoinedGroup, seq: number, entry: LayerEntry): void {
-    group.position = { epoch: group.position.epoch, seq }
+  #accept(group: JoinedGroup, position: Position, entry: LayerEntry): void {
+    const { seq } = position
+    group.position = position
     for (const listener of group.listeners) {
       try {
         listener.receive(group, seq, entry)
@@ -269,7 +270,8 @@ export class GroupHub {
     }
     if (this.#groups.get(group.name) !== group || group.held === undefined || group.mending !== 'no') return
     if (entries === 'gone') return this.#lose(group)
-    for (const { seq, entry } of entries) if (seq === group.position.seq + 1) this.#accept(group, seq, entry)
+    for (const { seq, entry } of entries)
+      if (seq === group.position.seq + 1) this.#accept(group, { epoch: group.position.epoch, seq }, entry)
     const next = group.held.find(
       ({ position }) => position.epoch === group.position.epoch && position.seq > group.position.seq,
     )

@@ -54,12 +54,16 @@ export function memoryBus(options: MemoryLayerOptions = {}): MemoryBus {
   }
 }
 
+/** An entry in the log of its group, and on its way to those who have joined. */
 interface Slot {
+  readonly group: Group
   readonly at: number
+  readonly position: Position
   readonly log: LogEntry
 }
 
 interface Group {
+  readonly name: string
   readonly epoch: string
   seq: number
   /** A ring: entry `seq` is at `(seq - 1) % entries`. */
@@ -72,12 +76,6 @@ interface Group {
   leftAt: number
 }
 
-interface Delivery {
-  readonly name: string
-  readonly group: Group
-  readonly log: LogEntry
-}
-
 class Bus {
   readonly groups = new Map<string, Group>()
   /** Groups without members, the longest left first: what expires stands in front. */
@@ -88,7 +86,7 @@ class Bus {
   readonly #keys: number
   readonly #age: number
   readonly #idleGroups: number
-  readonly #queue: Delivery[] = []
+  readonly #queue: Slot[] = []
   #delivering = false
 
   constructor(options: MemoryLayerOptions) {
@@ -105,7 +103,7 @@ class Bus {
     this.#sweep()
     let group = this.groups.get(name)
     if (group === undefined) {
-      group = { epoch: randomEpoch(), seq: 0, slots: [], first: 1, keys: 0, members: new Map(), leftAt: 0 }
+      group = { name, epoch: randomEpoch(), seq: 0, slots: [], first: 1, keys: 0, members: new Map(), leftAt: 0 }
       this.groups.set(name, group)
     }
     this.#idle.delete(name)
@@ -126,21 +124,22 @@ class Bus {
     this.#sweep()
     const group = this.groups.get(name)
     if (group === undefined) return UNLOGGED
-    const log: LogEntry = { seq: ++group.seq, entry }
-    this.#append(group, { at: this.#clock.monotonic(), log })
-    const position = { epoch: group.epoch, seq: log.seq }
+    const seq = ++group.seq
+    const at = this.#clock.monotonic()
+    const slot: Slot = { group, at, position: { epoch: group.epoch, seq }, log: { seq, entry } }
+    this.#append(slot)
     if (group.members.size > 0) {
-      this.#queue.push({ name, group, log })
+      this.#queue.push(slot)
       if (!this.#delivering) this.#deliver()
     }
-    return position
+    return slot.position
   }
 
   history(name: string, since: Position): readonly LogEntry[] | 'gone' {
     this.#sweep()
     const group = this.groups.get(name)
     if (group === undefined || group.epoch !== since.epoch) return 'gone'
-    this.#trim(group)
+    this.#trim(group, this.#clock.monotonic())
     if (!Number.isSafeInteger(since.seq) || since.seq > group.seq || since.seq < group.first - 1) return 'gone'
     const entries: LogEntry[] = []
     for (let seq = since.seq + 1; seq <= group.seq; seq++) {
@@ -151,15 +150,16 @@ class Bus {
     return entries
   }
 
-  #append(group: Group, slot: Slot): void {
+  #append(slot: Slot): void {
+    const { group } = slot
     if (slot.log.seq - group.first >= this.#entries) this.#dropFirst(group)
     group.slots[(slot.log.seq - 1) % this.#entries] = slot
     group.keys += weight(slot.log)
-    this.#trim(group)
+    this.#trim(group, slot.at)
   }
 
-  #trim(group: Group): void {
-    const oldest = this.#clock.monotonic() - this.#age
+  #trim(group: Group, now: number): void {
+    const oldest = now - this.#age
     while (group.first <= group.seq) {
       const slot = group.slots[(group.first - 1) % this.#entries]
       if (slot !== undefined && slot.at > oldest && group.keys <= this.#keys) return
@@ -190,19 +190,19 @@ class Bus {
     this.#delivering = true
     // The queue grows while it is walked, when `deliver` publishes.
     for (let i = 0; i < this.#queue.length; i++) {
-      const delivery = this.#queue[i]
-      if (delivery !== undefined) this.#deliverOne(delivery)
+      const slot = this.#queue[i]
+      if (slot !== undefined) this.#deliverOne(slot)
     }
     this.#queue.length = 0
     this.#delivering = false
   }
 
-  #deliverOne({ name, group, log }: Delivery): void {
+  #deliverOne({ group, position, log }: Slot): void {
     // The walk follows the map as it changes: who leaves meanwhile is not visited, who joins has joined after this entry.
     for (const [layer, joinedAt] of group.members) {
       if (joinedAt >= log.seq) continue
       try {
-        layer.events?.deliver(name, { epoch: group.epoch, seq: log.seq }, log.entry)
+        layer.events?.deliver(group.name, position, log.entry)
       } catch (error) {
         this.#report?.(error, { during: 'layer.deliver' })
       }

@@ -122,13 +122,13 @@ export class StoreReader implements GroupListener {
     this.#groups.leave(feed)
   }
 
-  receive(group: Group, seq: number, entry: LayerEntry): void {
+  receive(group: Group, _seq: number, entry: LayerEntry): void {
     if (entry.type === 'changes' && entry.entity === this.#store.entity) {
       for (const { key, action } of entry.changes) this.#dirty.mark(key, action, entry.tx)
     } else if (entry.type === 'coarse' && entry.entity === this.#store.entity) {
       for (const feed of this.#groups.feedsOf(group)) this.requery(feed)
     }
-    this.#groups.receive(group, seq)
+    this.#groups.receive(group)
     this.#schedule()
   }
 
@@ -284,7 +284,7 @@ export class StoreReader implements GroupListener {
     const isLast = this.#dirty.size === 0
     const positions = isLast ? this.#groups.takeReceived() : new Map<Group, Position>()
     const caughtUp = isLast ? this.#caughtUp.splice(0) : []
-    const keys = new Map<KeyId, DirtyKey>(batch)
+    const keys = arrivals.length === 0 ? batch : new Map(batch)
     for (const { feed, load, rows } of arrivals) this.#addUncertainKeys(keys, feed, load, rows)
     try {
       const rows = keys.size === 0 ? [] : await this.#read([...keys.values()].map(({ key }) => key))
@@ -336,21 +336,20 @@ export class StoreReader implements GroupListener {
     const arriving = new Set(arrivals.map(({ feed }) => feed))
     const changed = new Set<Feed>()
     const freshOf = new Map<ResourceModel, ReadonlyMap<KeyId, FreshRow>>()
+    const evaluate = (feed: Feed, id: KeyId, { mark, view }: FreshRow): void => {
+      // An arriving feed takes all of it at once, below; one without rows yet has nothing to compare with.
+      if (arriving.has(feed) || !feed.whole) return
+      try {
+        feed.evaluate(id, mark, view)
+        changed.add(feed)
+      } catch (error) {
+        this.#startOver(feed, error)
+      }
+    }
     for (const set of this.#sets.values()) {
       if (set.size === 0) continue
       const fresh = set.freshRows(keys, rows)
-      for (const [id, row] of fresh) {
-        set.visit(id, row, (feed) => {
-          // An arriving feed takes all of it at once, below; one without rows yet has nothing to compare with.
-          if (arriving.has(feed) || !feed.whole) return
-          try {
-            feed.evaluate(id, row.mark, row.view)
-            changed.add(feed)
-          } catch (error) {
-            this.#startOver(feed, error)
-          }
-        })
-      }
+      for (const [id, row] of fresh) set.visit(id, row, evaluate)
       for (const feed of this.#touched) {
         if (feed.spec.model !== set.model || arriving.has(feed)) continue
         const touched = this.#loads.get(feed)?.touched
