@@ -192,18 +192,31 @@ function byEntity(changes: ChangeBatch['changes']): Map<string, (Change | Coarse
 
 /** The groups beside that of the entity that must hear of a change. */
 function narrowGroups(routes: EntityRoutes, entity: string, change: Change): Iterable<string> {
-  const { namings, keyFields } = routes
-  const parts = typeof change.key === 'object' ? change.key : [change.key]
-  const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
+  const states = statesOf(change)
   const names = new Set<string>()
-  for (const row of statesOf(change)) {
-    for (const naming of namings) {
-      if (naming.fields.some((field) => row[field] === undefined && keyed[field] === undefined))
-        names.add(routes.strayGroup)
-      else for (const name of naming.ofRow({ ...keyed, ...row })) names.add(groupName(entity, ...name))
+  for (const naming of routes.namings) {
+    let before: NamedRow | undefined
+    for (const state of states) {
+      const row = namedRow(naming, state, routes.keyFields, change.key)
+      if (row === undefined) names.add(routes.strayGroup)
+      // Most updates leave a record in its groups.
+      else if (before === undefined || naming.fields.some((field) => row[field] !== before?.[field]))
+        for (const name of naming.ofRow(row)) names.add(groupName(entity, ...name))
+      before = row
     }
   }
   return names
+}
+
+type NamedRow = Readonly<Record<string, Json>>
+
+/** A row with all that a naming reads of it, the key's fields if they are not in the row; `undefined` if some is unknown. */
+function namedRow(naming: GroupNaming, row: NamedRow, keyFields: readonly string[], key: Key): NamedRow | undefined {
+  if (naming.fields.every((field) => row[field] !== undefined)) return row
+  const parts = typeof key === 'object' ? key : [key]
+  const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
+  const isKnown = naming.fields.every((field) => row[field] !== undefined || keyed[field] !== undefined)
+  return isKnown ? { ...keyed, ...row } : undefined
 }
 
 /** Where the record was and where it is, as far as it was there: nothing known of a state is an empty one. */

@@ -83,7 +83,16 @@ const PLAIN = /^[A-Za-z0-9_-]+$/
  * parts with other characters, and long ones, are named by the SHA-256 of their JSON.
  */
 export function groupName(...parts: GroupParts): string {
-  const name = parts.map((part) => (typeof part === 'number' ? `#${part}` : part)).join(':')
-  const plain = name.length <= 60 && parts.every((part) => typeof part === 'number' || PLAIN.test(part))
-  return plain ? `rt:${name}` : `rt:~${sha256Hex(JSON.stringify(parts)).slice(0, 40)}`
+  let name = ''
+  for (const part of parts) {
+    if (typeof part === 'number') name += `:#${part}`
+    else if (PLAIN.test(part)) name += `:${part}`
+    else return hashedName(parts)
+  }
+  if (name.length > 61) return hashedName(parts)
+  return name === '' ? 'rt:' : `rt${name}`
+}
+
+function hashedName(parts: GroupParts): string {
+  return `rt:~${sha256Hex(JSON.stringify(parts)).slice(0, 40)}`
 }
