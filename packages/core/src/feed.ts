@@ -69,6 +69,8 @@ export interface ShownIndex {
 /** For a difference that no change was announced for: found by querying again. */
 const unexplained = { action: 'update', tx: undefined } as const
 
+const none: ReadonlySet<KeyId> = new Set()
+
 let handles = 0
 
 /**
@@ -92,13 +94,14 @@ export class Feed {
   readonly #wants: (row: Row) => boolean
   readonly #readable: (row: Row) => boolean
   readonly #window: FeedWindow | undefined
-  /** Members by handle: nearly always one list, under the feed's own handle. */
-  readonly #members = new Map<string, FeedMember[]>()
+  /** Members under the feed's own handle, which is nearly all of them, and the others by theirs. */
+  #members: FeedMember[] = []
+  #others: Map<string, FeedMember[]> | undefined
   /** Keys whose rows a resumed client was not sent again: what it shows of them is not known. */
-  readonly #unsent = new Set<KeyId>()
+  #unsent: Set<KeyId> | undefined
   #pending: WireChange[] = []
   /** Keys that others have pushed out of the window during this tick. */
-  readonly #evicted = new Set<KeyId>()
+  #evicted: Set<KeyId> | undefined
   #position = ''
 
   constructor(spec: FeedSpec, index: ShownIndex) {
@@ -112,8 +115,8 @@ export class Feed {
   }
 
   get memberCount(): number {
-    let count = 0
-    for (const members of this.#members.values()) count += members.length
+    let count = this.#members.length
+    for (const members of this.#others?.values() ?? []) count += members.length
     return count
   }
 
@@ -127,8 +130,13 @@ export class Feed {
   }
 
   attach(member: FeedMember): void {
-    const members = this.#members.get(member.handle)
-    if (members === undefined) this.#members.set(member.handle, [member])
+    if (member.handle === this.handle) {
+      this.#members.push(member)
+      return
+    }
+    this.#others ??= new Map()
+    const members = this.#others.get(member.handle)
+    if (members === undefined) this.#others.set(member.handle, [member])
     else members.push(member)
   }
 
@@ -138,21 +146,21 @@ export class Feed {
    */
   keepUnsent(ids: Iterable<KeyId>): void {
     // Clients name what they like: only what is shown is worth remembering.
-    for (const id of ids) if (this.shown.has(id)) this.#unsent.add(id)
+    for (const id of ids) if (this.shown.has(id)) (this.#unsent ??= new Set()).add(id)
   }
 
   /** Keys of which some member may have another state than what is shown. */
   get unsent(): ReadonlySet<KeyId> {
-    return this.#unsent
+    return this.#unsent ?? none
   }
 
   detach(member: FeedMember): void {
-    const members = this.#members.get(member.handle)
+    const members = member.handle === this.handle ? this.#members : this.#others?.get(member.handle)
     const at = members?.indexOf(member) ?? -1
     if (members === undefined || at < 0) return
     const last = members.pop()
     if (last !== undefined && last !== member) members[at] = last
-    if (members.length === 0) this.#members.delete(member.handle)
+    if (members.length === 0) this.#others?.delete(member.handle)
   }
 
   /** Works out what a changed key means for this feed. `view` is its row, if it exists. */
@@ -172,6 +180,7 @@ export class Feed {
       this.shown.delete(move.evicted)
       this.#index.delete(move.evicted, this)
       this.#pending.push({ action: 'leave', key: evicted.key })
+      this.#evicted ??= new Set()
       this.#evicted.add(move.evicted)
     }
     return move.inside
@@ -179,7 +188,7 @@ export class Feed {
 
   #show(view: RowView, mark: Mark): void {
     const { row, hash } = view.seen(this.spec.fields)
-    const unsent = this.#unsent.size > 0 && mark !== unexplained && this.#unsent.delete(view.id)
+    const unsent = this.#unsent !== undefined && mark !== unexplained && this.#unsent.delete(view.id)
     const had = this.shown.get(view.id)
     if (had === undefined) {
       this.shown.set(view.id, { key: row.key, hash })
@@ -196,14 +205,14 @@ export class Feed {
     const had = this.shown.get(id)
     if (had === undefined) return
     this.shown.delete(id)
-    this.#unsent.delete(id)
+    this.#unsent?.delete(id)
     this.#index.delete(id, this)
     const action = view !== undefined && this.#readable(view.row) ? 'leave' : 'delete'
     if (this.whole) this.#pending.push({ action, key: had.key, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
   }
 
   #push(action: 'create' | 'enter' | 'update', row: WireRow, mark: Mark): void {
-    if (this.whole) this.#pending.push({ action, ...row, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
+    if (this.whole) this.#pending.push(mark.tx === undefined ? { action, ...row } : { action, ...row, tx: mark.tx })
   }
 
   /**
@@ -256,27 +265,27 @@ export class Feed {
    */
   flush(position: () => string, fresh: ReadonlyMap<KeyId, FreshRow>): void {
     if (this.#pending.length === 0) return
-    const changes = this.#evicted.size === 0 ? this.#pending : this.#withEvictions(this.#pending, fresh)
+    const changes = this.#evicted === undefined ? this.#pending : this.#withEvictions(this.#evicted, fresh)
     this.#pending = []
     this.#send(changes, position())
   }
 
   /** What was pushed out may have changed in the same tick, before or after: each key is told of once, as it is. */
-  #withEvictions(pending: readonly WireChange[], fresh: ReadonlyMap<KeyId, FreshRow>): readonly WireChange[] {
+  #withEvictions(evicted: ReadonlySet<KeyId>, fresh: ReadonlyMap<KeyId, FreshRow>): readonly WireChange[] {
     const changes = new Map<KeyId, WireChange>()
-    for (const change of pending) {
+    for (const change of this.#pending) {
       const id = keyId(change.key)
       const merged = mergeChanges(changes.get(id), change)
       if (merged === undefined) changes.delete(id)
       else changes.set(id, merged)
     }
-    for (const id of this.#evicted) {
+    for (const id of evicted) {
       const change = changes.get(id)
       const now = fresh.get(id)
       const isGone = now !== undefined && (now.view === undefined || !this.#readable(now.view.row))
       if (change?.action === 'leave' && isGone) changes.set(id, { ...change, action: 'delete' })
     }
-    this.#evicted.clear()
+    this.#evicted = undefined
     return [...changes.values()]
   }
 
@@ -289,16 +298,8 @@ export class Feed {
     const from = this.#position
     this.#position = to
     this.toldAt = undefined
-    for (const [handle, members] of this.#members) {
-      const delivery: Delivery = {
-        changes,
-        from,
-        to,
-        frame: new SharedFrame({ type: 'changes', feed: handle, from, to, changes }),
-      }
-      // Members may go while the loop runs; the last one takes the place of one that went.
-      for (let i = members.length - 1; i >= 0; i--) members[i]?.deliver(delivery)
-    }
+    deliver(this.#members, this.handle, { changes, from, to })
+    for (const [handle, members] of this.#others ?? []) deliver(members, handle, { changes, from, to })
   }
 
   /** Where a snapshot taken now begins: what the members were told last, or where the groups stand if nobody was told. */
@@ -309,15 +310,24 @@ export class Feed {
 
   /** The feed must start over: everybody is detached and told why. */
   drop(reason: ResetReason): void {
-    const all = [...this.#members.values()].flat()
-    this.#members.clear()
+    const all = [...this.#members, ...(this.#others?.values() ?? [])].flat()
+    this.#members = []
+    this.#others = undefined
     this.#pending = []
-    this.#evicted.clear()
+    this.#evicted = undefined
     this.#position = ''
     this.whole = false
     for (const id of this.shown.keys()) this.#index.delete(id, this)
     this.shown.clear()
-    this.#unsent.clear()
+    this.#unsent = undefined
     for (const member of all) member.dropped(reason)
   }
+}
+
+function deliver(members: readonly FeedMember[], feed: string, { changes, from, to }: Omit<Delivery, 'frame'>): void {
+  if (members.length === 0) return
+  const frame = new SharedFrame({ type: 'changes', feed, from, to, changes })
+  const delivery: Delivery = { changes, from, to, frame }
+  // Members may go while the loop runs; the last one takes the place of one that went.
+  for (let i = members.length - 1; i >= 0; i--) members[i]?.deliver(delivery)
 }

@@ -46,10 +46,13 @@ function sameFields(a: readonly string[] | undefined, b: readonly string[]): boo
   return a === b || (a !== undefined && a.length === b.length && a.every((field, i) => field === b[i]))
 }
 
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+function deepFreeze<T extends object>(value: T): T {
+  if (Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const member of Object.values(value)) deepFreeze(member)
+  for (const name in value) {
+    const member: unknown = value[name]
+    if (typeof member === 'object' && member !== null) deepFreeze(member)
+  }
   return value
 }
 
