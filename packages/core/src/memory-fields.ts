@@ -89,7 +89,7 @@ export class MemoryFields {
 
   /** The record with the patch applied; the very same row if that changes nothing. */
   patch(before: Row, patch: Draft): Row {
-    const given = this.#parse(definedFields(patch))
+    const given = this.#parse(Object.entries(patch).filter(([, value]) => value !== undefined))
     const changed = Object.keys(given).filter((field) => !equal(given[field], before[field]))
     if (changed.length === 0) return before
     const fixed = changed.filter((field) => field === this.#version || this.description.key.includes(field))
@@ -100,7 +100,7 @@ export class MemoryFields {
     return freeze(row)
   }
 
-  #parse(given: ReadonlyMap<string, unknown>): Record<string, Json> {
+  #parse(given: Iterable<readonly [string, unknown]>): Record<string, Json> {
     const details: ErrorDetail[] = []
     const row: Record<string, Json> = {}
     for (const [name, value] of given) {
