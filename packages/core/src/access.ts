@@ -4,7 +4,7 @@ import { parseWhere } from './parse-where.ts'
 import type { Permission, PermissionContext } from './permission.ts'
 import { type Limits, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
-import { type Clock, type MaybePromise, type Report, withTimeout } from './runtime.ts'
+import { type Clock, type MaybePromise, type Report, after, isPromise, withTimeout } from './runtime.ts'
 import type { Session } from './session.ts'
 import type { Row } from './value.ts'
 
@@ -19,26 +19,28 @@ export interface Access {
 /** Asks the permissions of resources. A rule that throws, hangs or answers nonsense denies. */
 export interface AccessControl {
   /** `null`: the session may not use the action. */
-  access(model: ResourceModel, session: Session, action: string): Promise<Access | null>
+  access(model: ResourceModel, session: Session, action: string): MaybePromise<Access | null>
   /** Judges a write on one record. */
-  allowsRecord(model: ResourceModel, session: Session, action: string, row: Row): Promise<boolean>
+  allowsRecord(model: ResourceModel, session: Session, action: string, row: Row): MaybePromise<boolean>
 }
 
 /** Asks with the time limit `limits.ruleTimeout`; what goes wrong in a rule is reported. */
 export function accessControl(limits: Limits, clock: Clock, report: Report): AccessControl {
   /** A rule that fails is no answer: the caller sees `unavailable`, and nothing is sent under it. */
-  async function ask<T>(model: ResourceModel, rule: () => string, answer: () => MaybePromise<T>): Promise<T> {
-    try {
-      return await withTimeout(
-        clock,
-        limits.ruleTimeout,
-        answer(),
-        () => new Error(`the rule took longer than ${limits.ruleTimeout} ms`),
-      )
-    } catch (error) {
+  function ask<T>(model: ResourceModel, rule: () => string, answer: () => MaybePromise<T>): MaybePromise<T> {
+    const failed = (error: unknown): never => {
       report(error, { during: `permission.${rule()}`, resource: model.name })
       throw new RtapiError('unavailable', 'The permission could not be determined.', { cause: error })
     }
+    let answered: MaybePromise<T>
+    try {
+      answered = answer()
+    } catch (error) {
+      return failed(error)
+    }
+    if (!isPromise(answered)) return answered
+    const late = (): Error => new Error(`the rule took longer than ${limits.ruleTimeout} ms`)
+    return withTimeout(clock, limits.ruleTimeout, answered, late).catch(failed)
   }
 
   function contextOf(model: ResourceModel, session: Session, action: string): PermissionContext {
@@ -59,13 +61,16 @@ export function accessControl(limits: Limits, clock: Clock, report: Report): Acc
       return ask(
         model,
         () => rule,
-        async () => {
-          if (!(await permission.allows(context))) return null
-          rule = 'scope'
-          const scope = scopeFilter(model, await permission.scope(context))
-          rule = 'fields'
-          return { scope, fields: visibleFields(model, await permission.fields(context)) }
-        },
+        () =>
+          after(permission.allows(context), (allowed) => {
+            if (!allowed) return null
+            rule = 'scope'
+            return after(permission.scope(context), (where) => {
+              const scope = scopeFilter(model, where)
+              rule = 'fields'
+              return after(permission.fields(context), (visible) => ({ scope, fields: visibleFields(model, visible) }))
+            })
+          }),
       )
     },
     allowsRecord: (model, session, action, row) =>

@@ -1,6 +1,7 @@
 /** Ready-made permissions and the combinators that join them. */
 import type { Where } from './filter.ts'
 import type { Permission, PermissionContext } from './permission.ts'
+import { type MaybePromise, after, isPromise } from './runtime.ts'
 import type { User } from './session.ts'
 import type { Row } from './value.ts'
 
@@ -69,33 +70,32 @@ export function forActions<R, U extends User>(
 
 /** Permits what all of them permit; nothing if there are none. */
 export function every<R, U extends User>(...permissions: readonly Permission<R, U>[]): Required<Permission<R, U>> {
+  const isSome = permissions.length > 0
   return {
-    async allows(context) {
-      for (const permission of permissions) if (!(await allows(permission, context))) return false
-      return permissions.length > 0
-    },
-    async scope(context) {
+    allows: (context) => isSome && inTurn(permissions, (permission) => allows(permission, context), isTrue),
+    scope(context) {
       const wheres: Where<R>[] = []
-      for (const permission of permissions) {
-        const where = await scope(permission, context)
-        if (where === false) return false
-        if (where !== true) wheres.push(where)
+      const goesOn = (where: Where<R> | boolean): boolean => {
+        if (typeof where === 'object') wheres.push(where)
+        return where !== false
       }
-      return wheres.length === 0 ? permissions.length > 0 : join('and', wheres)
+      return after(
+        inTurn(permissions, (permission) => scope(permission, context), goesOn),
+        (all) => all && (wheres.length === 0 ? isSome : join('and', wheres)),
+      )
     },
-    async allowsRecord(context, row) {
-      for (const permission of permissions) if (!(await allowsRecord(permission, context, row))) return false
-      return permissions.length > 0
-    },
-    async fields(context) {
-      let common: readonly (keyof R & string)[] | boolean = permissions.length > 0
-      for (const permission of permissions) {
-        const some = await fields(permission, context)
-        if (some === true) continue
-        if (some === false || common === false) return false
-        common = common === true ? some : common.filter((field) => some.includes(field))
+    allowsRecord: (context, row) =>
+      isSome && inTurn(permissions, (permission) => allowsRecord(permission, context, row), isTrue),
+    fields(context) {
+      let common: readonly (keyof R & string)[] | undefined
+      const goesOn = (some: readonly (keyof R & string)[] | boolean): boolean => {
+        if (typeof some === 'object') common = common?.filter((field) => some.includes(field)) ?? some
+        return some !== false
       }
-      return common
+      return after(
+        inTurn(permissions, (permission) => fields(permission, context), goesOn),
+        (all) => all && (common ?? isSome),
+      )
     },
   }
 }
@@ -172,35 +172,61 @@ function join<R>(operator: 'and' | 'or', wheres: readonly Where<R>[]): Where<R> 
   return wheres.length === 1 && first !== undefined ? first : ({ [operator]: wheres } as Where<R>)
 }
 
-// An absent member permits. An answer that is none, such as that of a rule which forgets to return, must not.
-async function allows<R, U extends User>(permission: AnyPermission<R, U>, context: Context<U>): Promise<boolean> {
-  const answer: unknown = permission.allows === undefined || (await permission.allows(context))
+/**
+ * Asks one permission after the other until an answer ends it; whether all went on. They are asked for every request:
+ * only answers that are promises are waited for.
+ */
+function inTurn<P, A>(
+  permissions: readonly P[],
+  ask: (permission: P) => MaybePromise<A>,
+  goesOn: (answer: A) => boolean,
+): MaybePromise<boolean> {
+  for (const [i, permission] of permissions.entries()) {
+    const answer = ask(permission)
+    if (isPromise(answer))
+      return answer.then((answered) => goesOn(answered) && inTurn(permissions.slice(i + 1), ask, goesOn))
+    if (!goesOn(answer)) return false
+  }
+  return true
+}
+
+function isTrue(answer: unknown): boolean {
   return answer === true
 }
 
-async function allowsRecord<R, U extends User>(
+// An absent member permits. An answer that is none, such as that of a rule which forgets to return, must not.
+function allows<R, U extends User>(permission: AnyPermission<R, U>, context: Context<U>): MaybePromise<boolean> {
+  return permission.allows === undefined || after(permission.allows(context), isTrue)
+}
+
+function allowsRecord<R, U extends User>(
   permission: AnyPermission<R, U>,
   context: Context<U>,
   row: Partial<R>,
-): Promise<boolean> {
-  const answer: unknown = permission.allowsRecord === undefined || (await permission.allowsRecord(context, row))
-  return answer === true
+): MaybePromise<boolean> {
+  return permission.allowsRecord === undefined || after(permission.allowsRecord(context, row), isTrue)
 }
 
-async function scope<R, U extends User>(
+function scope<R, U extends User>(
   permission: AnyPermission<R, U>,
   context: Context<U>,
-): Promise<Where<R> | boolean> {
-  const where: unknown = permission.scope === undefined ? true : await permission.scope(context)
+): MaybePromise<Where<R> | boolean> {
+  return permission.scope === undefined || after(permission.scope(context), checkedScope)
+}
+
+function checkedScope<W>(where: W): W {
   if (typeof where === 'boolean' || (typeof where === 'object' && where !== null)) return where
   throw new TypeError(`a scope answers a filter, true or false; this one answered ${typeof where}`)
 }
 
-async function fields<R, U extends User>(
+function fields<R, U extends User>(
   permission: AnyPermission<R, U>,
   context: Context<U>,
-): Promise<readonly (keyof R & string)[] | boolean> {
-  const names: unknown = permission.fields === undefined ? true : await permission.fields(context)
-  if (typeof names === 'boolean' || Array.isArray(names)) return names as readonly (keyof R & string)[] | boolean
+): MaybePromise<readonly (keyof R & string)[] | boolean> {
+  return permission.fields === undefined || after(permission.fields(context), checkedFields)
+}
+
+function checkedFields<F>(names: readonly F[] | boolean): readonly F[] | boolean {
+  if (typeof names === 'boolean' || Array.isArray(names)) return names
   throw new TypeError(`fields answers an array of names, true or false; this one answered ${typeof names}`)
 }

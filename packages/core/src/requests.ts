@@ -113,7 +113,8 @@ export class Requests {
 
   async #get(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
     const access = await this.allowed(model, session, 'get')
-    const { filter, fields } = checkQuery(model, { ...message, key: requireKey(message) }, access, this.#around.limits)
+    requireKey(message)
+    const { filter, fields } = checkQuery(model, message, access, this.#around.limits)
     const [row] = await this.#store(
       model.store.find({ where: conjunction(filter, access.scope), order: model.keyOrder, limit: 1 }),
     )
@@ -276,8 +277,12 @@ export class Requests {
     { row, tx }: WriteResult,
   ): Promise<Outcome> {
     const told = { key: keyOf(row, model.keyFields), ...(tx === undefined ? {} : { tx }) }
-    // The write has been done: a rule that fails now must not make it look as if it had not.
-    const access = await this.#around.access.access(model, session, 'get').catch(() => null)
+    let access: Access | null = null
+    try {
+      access = await this.#around.access.access(model, session, 'get')
+    } catch {
+      // The write has been done: a rule that fails now must not make it look as if it had not.
+    }
     if (access === null || !matchesFilter(access.scope, model.types, row)) return told
     const fields = access.fields.filter((field) => message.fields === undefined || message.fields.includes(field))
     return { ...wireRow(model, row, fields), ...told }

@@ -2,6 +2,20 @@
 
 export type MaybePromise<T> = T | Promise<T>
 
+/** Goes on with a value: at once if it is there, so that what is answered at once costs no promise. */
+export function after<T, R>(work: MaybePromise<T>, goOn: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return isPromise(work) ? Promise.resolve(work).then(goOn) : goOn(work)
+}
+
+/** What `await` would wait for: a promise of whatever make. */
+export function isPromise<T>(work: MaybePromise<T>): work is Promise<T> {
+  return work instanceof Promise || (isObject(work) && 'then' in work && typeof work.then === 'function')
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 /** Time. */
 export interface Clock {
   /** Milliseconds since 1970; used for `expiresAt` alone. */

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { accessControl } from '../src/access.ts'
+import { type Access, accessControl } from '../src/access.ts'
 import { memoryStore } from '../src/memory-store.ts'
 import { matchesFilter } from '../src/match-filter.ts'
 import type { Permission } from '../src/permission.ts'
 import { every, forActions, isAdmin, isAuthenticated, not, owns, readOnly, some } from '../src/permissions.ts'
 import { RtapiError, defaultLimits } from '../src/protocol.ts'
 import { defineResource } from '../src/resource.ts'
-import { resolveResource } from '../src/resource-model.ts'
+import { type ResourceModel, resolveResource } from '../src/resource-model.ts'
 import { systemClock } from '../src/runtime.ts'
 import type { Session, User } from '../src/session.ts'
 
@@ -31,6 +31,10 @@ async function permits(permission: Rule, session: Session, action: string, note:
   const access = await control.access(model, session, action)
   if (access === null || !matchesFilter(access.scope, model.types, note)) return false
   return action === 'list' || control.allowsRecord(model, session, action, note)
+}
+
+function matches(access: Access | null, model: ResourceModel, note: Note): boolean {
+  return access !== null && matchesFilter(access.scope, model.types, note)
 }
 
 // Users carry more than core asks for.
@@ -121,14 +125,43 @@ describe('a rule that fails denies', () => {
   ]
   test.each(failing)('%s', async (_name, permission) => {
     reported.length = 0
-    const failure = await control.access(modelOf(permission), anonymous, 'list').then(
-      () => undefined,
-      (error: unknown) => error,
-    )
+    const failure = await Promise.resolve()
+      .then(() => control.access(modelOf(permission), anonymous, 'list'))
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      )
     expect(failure).toBeInstanceOf(RtapiError)
     expect(failure).toMatchObject({ code: 'unavailable' })
     expect(JSON.stringify((failure as RtapiError).toWire())).not.toContain('secret')
     expect(reported).toHaveLength(1)
+  })
+  test('answers at once, or by a promise of whatever make', async () => {
+    const thenable = <T>(value: T): Promise<T> => {
+      const then = (done: (value: T) => void): void => queueMicrotask(() => done(value))
+      // oxlint-disable-next-line unicorn/no-thenable -- promises that other libraries make are what this is about
+      return { then } as unknown as Promise<T>
+    }
+    const mixed = modelOf(
+      { allows: () => true, scope: () => ({ open: true }) },
+      {
+        allows: () => Promise.resolve(true),
+        scope: () => thenable({ owner: 2 }),
+        fields: () => thenable(['text', 'id']),
+      },
+      { allows: () => thenable(true), scope: () => true, fields: () => ['id', 'open'] },
+    )
+    const access = await control.access(mixed, anonymous, 'list')
+    expect(access?.fields).toEqual(['id'])
+    expect([{}, { owner: 2 }, { owner: 2, open: false }].map((note) => matches(access, mixed, row(note)))).toEqual([
+      false,
+      true,
+      false,
+    ])
+    const denying = modelOf({ allows: () => true }, { allows: () => thenable(false) }, { allows: () => true })
+    expect(await control.access(denying, anonymous, 'list')).toBeNull()
+    const quick = modelOf({ allows: () => true, scope: () => ({ open: true }), fields: () => true })
+    expect(control.access(quick, anonymous, 'list')).not.toHaveProperty('then')
   })
   test('forgets to return whether it allows', async () => {
     expect(await control.access(modelOf({ allows: () => undefined as never }), anonymous, 'list')).toBeNull()
