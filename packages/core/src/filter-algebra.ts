@@ -230,30 +230,43 @@ function normaliseComparison(comparison: Comparison): Normal {
       const [first, ...rest] = comparison.value
       if (first === undefined) return normalise(operator === 'in' ? nothing : everything)
       if (rest.length === 0) {
-        return withText({ type: 'compare', field, operator: operator === 'in' ? 'eq' : 'ne', value: first })
+        return new NormalComparison({ type: 'compare', field, operator: operator === 'in' ? 'eq' : 'ne', value: first })
       }
       const value = sortedSet(comparison.value)
-      return value === comparison.value ? withText(comparison) : normaliseComparison({ ...comparison, value })
+      return value === comparison.value
+        ? new NormalComparison(comparison)
+        : normaliseComparison({ ...comparison, value })
     }
     case 'startsWith':
     case 'notStartsWith': {
       // Every text starts with the empty one, and only letters have a case.
       if (comparison.value === '') {
-        return withText({ type: 'compare', field, operator: 'isNull', value: operator === 'notStartsWith' })
+        return new NormalComparison({ type: 'compare', field, operator: 'isNull', value: operator === 'notStartsWith' })
       }
-      if (!comparison.ignoreCase) return withText(comparison)
+      if (!comparison.ignoreCase) return new NormalComparison(comparison)
       const value = foldCase(comparison.value)
-      return withText({ ...comparison, value, ignoreCase: /[a-z]/.test(value) })
+      return new NormalComparison({ ...comparison, value, ignoreCase: /[a-z]/.test(value) })
     }
     default:
-      return withText(comparison)
+      return new NormalComparison(comparison)
   }
 }
 
-function withText(comparison: Comparison): Normal {
-  const { field, operator, value } = comparison
-  const ignoreCase = 'ignoreCase' in comparison && comparison.ignoreCase ? [true] : []
-  return { filter: comparison, text: JSON.stringify([field, operator, value, ...ignoreCase]) }
+/** Its text is written when it is first asked for: a filter of one comparison that is run once needs none. */
+class NormalComparison implements Normal {
+  readonly filter: Comparison
+  #text: string | undefined
+
+  constructor(filter: Comparison) {
+    this.filter = filter
+  }
+
+  get text(): string {
+    if (this.#text !== undefined) return this.#text
+    const { field, operator, value } = this.filter
+    const ignoreCase = 'ignoreCase' in this.filter && this.filter.ignoreCase ? [true] : []
+    return (this.#text = JSON.stringify([field, operator, value, ...ignoreCase]))
+  }
 }
 
 /** The values without repetitions, in an order of their own; the same array if they are so already. */
