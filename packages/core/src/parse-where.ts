@@ -85,18 +85,18 @@ function readJunction(name: 'and' | 'or', list: unknown, path: string, depth: nu
 
 function readMember(name: string, value: unknown, path: string, reading: Reading): Filter {
   const { types, lookups = {} } = reading
-  const inside = `${path}.${printable(name)}`
   const type = ownValue(types, name)
   const lookup = ownValue(lookups, name)
   // Of a lookup with the name of its field, a value is the lookup's; null and operators are the field's.
   const isOperand = value === null || (typeof value === 'object' && !Array.isArray(value))
   if (type !== undefined && (lookup === undefined || isOperand)) {
-    return readField({ field: name, type, path: inside }, value, reading)
+    return readField({ field: name, type, path: `${path}.${name}` }, value, reading)
   }
   const lookupType = lookup === undefined ? undefined : ownValue(types, lookup.field)
   if (lookup === undefined || lookupType === undefined) {
     throw new RtapiError('bad_request', `unknown field '${printable(name)}' in ${path}; there are ${known(reading)}`)
   }
+  const inside = `${path}.${name}`
   const target = { field: lookup.field, type: lookupType, path: inside }
   if (lookup.operator !== 'startsWith') return readOperator(target, lookup.operator, value, reading)
   if (typeof value !== 'string') throw bad(inside, 'expected a string')

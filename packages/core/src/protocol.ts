@@ -486,7 +486,7 @@ export function parseClientMessage(message: unknown, limits: Limits = defaultLim
     if (!Object.hasOwn(shape, name))
       throw bad(`unknown field '${printable(name)}' in a ${type} message; it may hold ${Object.keys(shape).join(', ')}`)
   }
-  for (const [name, field] of Object.entries(shape)) {
+  for (const [name, field] of shapeEntries.get(type) ?? []) {
     const value = message[name]
     if (value === undefined) {
       if (field.required) throw bad(`a ${type} message needs '${name}': ${field.expects}`)
@@ -605,6 +605,11 @@ const messageShapes: Readonly<Record<ClientMessage['type'], Readonly<Record<stri
   ping: {},
   pong: {},
 }
+
+/** The same, listed once: they are walked for every message. */
+const shapeEntries: ReadonlyMap<string, readonly (readonly [string, FieldShape])[]> = new Map(
+  Object.entries(messageShapes).map(([type, shape]) => [type, Object.entries(shape)]),
+)
 
 /**
  * Bounds a decoded frame before anything walks it: iterative, since a recursive check would itself overflow on

@@ -28,21 +28,24 @@ export function checkQuery(
     requireReadable(access.fields, field, 'order')
     if (!isSortable(model, field)) throw new RtapiError('bad_request', `'${field}' in order cannot be sorted`)
   }
-  const where = parseWhere(query.where ?? {}, {
-    types: access.fields === model.exposed ? model.exposedTypes : typesOf(model, access.fields),
-    lookups: model.options.lookups ?? {},
-    limits,
-  })
   const filter = conjunction(
-    where,
+    query.where === undefined ? everything : whereFilter(model, query.where, access, limits),
     paramsFilter(model, query.params),
     query.key === undefined ? everything : keyFilter(model, query.key),
   )
   return {
     filter,
     order: totalOrder(model, query.order ?? []),
-    fields: access.fields.filter((field) => query.fields === undefined || query.fields.includes(field)),
+    fields: query.fields === undefined ? access.fields : access.fields.filter((field) => query.fields?.includes(field)),
   }
+}
+
+function whereFilter(model: ResourceModel, where: Json, access: Access, limits: Limits): Filter {
+  return parseWhere(where, {
+    types: access.fields === model.exposed ? model.exposedTypes : typesOf(model, access.fields),
+    lookups: model.options.lookups ?? {},
+    limits,
+  })
 }
 
 /** @throws RtapiError `bad_request`, with the same words whether there is no such field or it may not be read. */
@@ -77,6 +80,7 @@ export function paramValues(
 }
 
 function paramsFilter(model: ResourceModel, params: Readonly<Record<string, Json>> | undefined): Filter {
+  if (params === undefined) return everything
   const values = paramValues(model, params)
   return parseWhere(values, { types: typesOf(model, model.options.params ?? []) })
 }

@@ -4,7 +4,7 @@ import type { OwnAction } from './resource.ts'
 import type { ResourceModel } from './resource-model.ts'
 
 /** The fields of a request that an action takes, besides `resource` and `action`. */
-const takes: Readonly<Record<StandardAction | 'own', readonly (keyof RequestMessage)[]>> = {
+const takes: Readonly<Record<StandardAction | 'own' | 'ownWithout', readonly (keyof RequestMessage)[]>> = {
   list: ['params', 'where', 'order', 'limit', 'after', 'fields'],
   get: ['key', 'params', 'fields'],
   create: ['params', 'data', 'fields'],
@@ -13,6 +13,7 @@ const takes: Readonly<Record<StandardAction | 'own', readonly (keyof RequestMess
   describe: [],
   subscribe: [],
   own: ['key', 'params', 'data'],
+  ownWithout: ['key', 'params'],
 }
 
 const always: readonly string[] = ['type', 'id', 'resource', 'action'] satisfies readonly (keyof RequestMessage)[]
@@ -35,11 +36,10 @@ export function unfit(model: ResourceModel, message: RequestMessage): RtapiError
   const standard = message.action as StandardAction
   if (own === undefined && (!model.actions.has(standard) || standard === 'subscribe'))
     return new RtapiError('unsupported', `'${printable(message.action)}' is no action of ${model.name}`)
-  const taken = takes[own === undefined ? standard : 'own'].filter(
-    (field) => field !== 'data' || own === undefined || own.input !== undefined,
-  )
-  for (const [field, value] of Object.entries(message)) {
-    if (value === undefined || always.includes(field) || taken.some((name) => name === field)) continue
+  const taken: readonly string[] = takes[own === undefined ? standard : own.input === undefined ? 'ownWithout' : 'own']
+  for (const field in message) {
+    if (taken.includes(field) || always.includes(field) || message[field as keyof RequestMessage] === undefined)
+      continue
     const offer = taken.join(', ') || 'nothing'
     return new RtapiError('bad_request', `'${message.action}' takes no '${field}'; it takes ${offer}`)
   }
