@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Sample } from '../src/measure-row.ts'
 import { median, quantile } from '../src/measure/median.ts'
-import { formatTable, summarise } from '../src/report.ts'
+import { formatTable, summarise, summariseRow } from '../src/report.ts'
 import type { Row } from '../src/rows.ts'
+import { BASELINE, type TargetEntry } from '../src/targets.ts'
 
 const row: Row = {
   name: 'row',
@@ -38,6 +39,36 @@ test('a goal is reached at its limit, and each is judged by its own figure', () 
 test('the baseline has no goals', () => {
   const baseline = [sample(10)]
   expect(summarise(row, 'bare', baseline, baseline)).toMatchObject({ ratio: 1, goals: [] })
+})
+
+test('only our own targets have goals, and one may be to cost less than a rival', () => {
+  const entry = (goals: TargetEntry['goals']): TargetEntry => ({
+    file: new URL('file:///x.ts'),
+    dialect: 'bare',
+    standard: 'always',
+    goals,
+    sendsStates: false,
+    leavesOut: [],
+  })
+  const samples = new Map([
+    [BASELINE, [sample(10), sample(10), sample(10)]],
+    ['ours', [sample(4), sample(4), sample(4)]],
+    ['rival', [sample(10), sample(20), sample(30)]],
+    ['cheaper', [sample(9), sample(30), sample(15)]],
+  ])
+  const entries = new Map([
+    [BASELINE, entry('none')],
+    ['ours', entry('of the row')],
+    ['rival', entry('none')],
+    ['cheaper', entry({ below: 'rival' })],
+  ])
+  const goals = summariseRow(row, samples, entries).map((result) => result.goals)
+  expect(goals[0]).toEqual([])
+  expect(goals[1]?.map(({ reached }) => reached)).toEqual([true, false])
+  expect(goals[2]).toEqual([])
+  expect(goals[3]).toEqual([{ text: '0.90 of rival', reached: true }])
+  samples.delete('rival')
+  expect(summariseRow(row, samples, entries).at(-1)?.goals).toEqual([])
 })
 
 test('the table names every target and says which goals were missed', () => {

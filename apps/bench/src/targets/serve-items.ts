@@ -1,4 +1,13 @@
-import { type Api, type Permission, createApi, defineResource, groupBy, memoryStore, wholeResource } from '@rtapi/core'
+import {
+  type Api,
+  type Permission,
+  type Report,
+  createApi,
+  defineResource,
+  groupBy,
+  memoryStore,
+  wholeResource,
+} from '@rtapi/core'
 import { redisLayer } from '@rtapi/redis'
 import type { SharedServices } from '../commands.ts'
 import { type Workload, makeItem } from '../workload.ts'
@@ -36,6 +45,7 @@ export async function serveItems(workload: Workload, shared: SharedServices | nu
     authenticate: ({ token }) => (token === 'bench' ? { user: { id: 'bench' } } : null),
     // Clients that send as fast as they can are what some rows are about.
     limits: { rate: 1e9, burst: 1e9 },
+    report: firstOfEachKind(),
     ...(shared === null ? {} : { layer: redisLayer(shared.redis) }),
   })
   await api.ready
@@ -47,5 +57,15 @@ export async function serveItems(workload: Workload, shared: SharedServices | nu
         if (row !== undefined) store.update(key, { revision: row.revision + 1, at })
       }
     },
+  }
+}
+
+/** What goes wrong goes wrong for thousands at once: one of them says it. */
+function firstOfEachKind(): Report {
+  const known = new Set<string>()
+  return (error, { during }) => {
+    if (known.has(during)) return
+    known.add(during)
+    console.error(`rtapi: ${during}`, error)
   }
 }
