@@ -44,7 +44,7 @@ export interface TargetCommands {
   writeProfile(file: string): Promise<void>
 }
 
-export interface ChangesMade {
+interface ChangesMade {
   readonly changes: number
   /** What that makes at the clients if each change is delivered by itself; `null` if it is not known. */
   readonly deliveries: number | null
