@@ -108,8 +108,12 @@ export class ChangePublisher {
       if (routes.namings.length > 0) this.#publish(routes, routes.strayGroup, { type: 'coarse', tx, entity })
       return
     }
-    for (const [group, keys] of this.#groupKeys(routes, entity, exact)) {
-      this.#publish(routes, group, { type: 'changes', tx, entity, changes: keys })
+    const all = exact.map(({ key, action }): ChangedKey => ({ key, action }))
+    const whole: LayerEntry = { type: 'changes', tx, entity, changes: all }
+    this.#publish(routes, routes.entityGroup, whole)
+    if (routes.namings.length === 0) return
+    for (const [group, changes] of this.#narrowKeys(routes, entity, exact, all)) {
+      this.#publish(routes, group, changes.length === all.length ? whole : { type: 'changes', tx, entity, changes })
     }
   }
 
@@ -151,20 +155,23 @@ export class ChangePublisher {
     }
   }
 
-  /** The groups that must hear of these changes, each with the keys that concern it. */
-  #groupKeys(routes: EntityRoutes, entity: string, changes: readonly Change[]): Map<string, ChangedKey[]> {
+  /** The groups beside that of the entity that must hear of these changes, each with the keys that concern it. */
+  #narrowKeys(
+    routes: EntityRoutes,
+    entity: string,
+    changes: readonly Change[],
+    all: readonly ChangedKey[],
+  ): ReadonlyMap<string, readonly ChangedKey[]> {
     const groups = new Map<string, ChangedKey[]>()
-    const add = (group: string, changed: ChangedKey): void => {
-      const keys = groups.get(group)
-      if (keys === undefined) groups.set(group, [changed])
-      else keys.push(changed)
-    }
-    for (const change of changes) {
-      const changed = { key: change.key, action: change.action }
-      add(routes.entityGroup, changed)
-      if (routes.namings.length === 0) continue
+    for (const [i, changed] of all.entries()) {
+      const change = changes[i]
+      if (change === undefined) continue
       const names = this.#answer('groups', () => narrowGroups(routes, entity, change), [routes.strayGroup])
-      for (const name of names) add(name, changed)
+      for (const name of names) {
+        const keys = groups.get(name)
+        if (keys === undefined) groups.set(name, [changed])
+        else keys.push(changed)
+      }
     }
     return groups
   }

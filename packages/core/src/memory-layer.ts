@@ -59,7 +59,7 @@ interface Slot {
   readonly group: Group
   readonly at: number
   readonly position: Position
-  readonly log: LogEntry
+  readonly entry: LayerEntry
 }
 
 interface Group {
@@ -126,7 +126,7 @@ class Bus {
     if (group === undefined) return UNLOGGED
     const seq = ++group.seq
     const at = this.#clock.monotonic()
-    const slot: Slot = { group, at, position: { epoch: group.epoch, seq }, log: { seq, entry } }
+    const slot: Slot = { group, at, position: { epoch: group.epoch, seq }, entry }
     this.#append(slot)
     if (group.members.size > 0) {
       this.#queue.push(slot)
@@ -145,16 +145,16 @@ class Bus {
     for (let seq = since.seq + 1; seq <= group.seq; seq++) {
       const slot = group.slots[(seq - 1) % this.#entries]
       if (slot === undefined) return 'gone'
-      entries.push(slot.log)
+      entries.push({ seq, entry: slot.entry })
     }
     return entries
   }
 
   #append(slot: Slot): void {
-    const { group } = slot
-    if (slot.log.seq - group.first >= this.#entries) this.#dropFirst(group)
-    group.slots[(slot.log.seq - 1) % this.#entries] = slot
-    group.keys += weight(slot.log)
+    const { group, position } = slot
+    if (position.seq - group.first >= this.#entries) this.#dropFirst(group)
+    group.slots[(position.seq - 1) % this.#entries] = slot
+    group.keys += weight(slot.entry)
     this.#trim(group, slot.at)
   }
 
@@ -170,7 +170,7 @@ class Bus {
   #dropFirst(group: Group): void {
     const index = (group.first - 1) % this.#entries
     const slot = group.slots[index]
-    if (slot !== undefined) group.keys -= weight(slot.log)
+    if (slot !== undefined) group.keys -= weight(slot.entry)
     group.slots[index] = undefined
     group.first++
   }
@@ -197,12 +197,12 @@ class Bus {
     this.#delivering = false
   }
 
-  #deliverOne({ group, position, log }: Slot): void {
+  #deliverOne({ group, position, entry }: Slot): void {
     // The walk follows the map as it changes: who leaves meanwhile is not visited, who joins has joined after this entry.
     for (const [layer, joinedAt] of group.members) {
-      if (joinedAt >= log.seq) continue
+      if (joinedAt >= position.seq) continue
       try {
-        layer.events?.deliver(group.name, position, log.entry)
+        layer.events?.deliver(group.name, position, entry)
       } catch (error) {
         this.#report?.(error, { during: 'layer.deliver' })
       }
@@ -265,8 +265,8 @@ const UNLOGGED: Position = { epoch: 'unlogged', seq: 1 }
 
 const GROUP = /^[\x20-\x7e]{1,64}$/
 
-function weight(log: LogEntry): number {
-  return log.entry.type === 'changes' ? 1 + log.entry.changes.length : 1
+function weight(entry: LayerEntry): number {
+  return entry.type === 'changes' ? 1 + entry.changes.length : 1
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
