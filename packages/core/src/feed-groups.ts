@@ -82,12 +82,12 @@ export class FeedGroups {
     this.#noteJoined(group)
   }
 
-  positionOf(feed: Feed): string {
-    return writePosition(
+  /** Where the groups of a feed stand, as clients hold it. */
+  readonly positionOf = (feed: Feed): string =>
+    writePosition(
       feed.spec.id,
       feed.groups.map((group) => this.#applied.get(group) ?? group.position),
     )
-  }
 
   /**
    * A feed to which nothing happens keeps the position it told last, while the log of a busy group moves on and one day

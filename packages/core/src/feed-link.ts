@@ -21,9 +21,12 @@ export class FeedLink implements FeedMember, QueueMember {
   queued: PendingChanges | undefined
   #held: PendingChanges | undefined
   readonly #owner: LinkOwner
+  /** The owner's: asked for every delivery, and a step less. */
+  readonly #queue: SendQueue
 
   constructor(owner: LinkOwner, feed: Feed, handle: string) {
     this.#owner = owner
+    this.#queue = owner.queue
     this.feed = feed
     this.handle = handle
   }
@@ -34,8 +37,8 @@ export class FeedLink implements FeedMember, QueueMember {
   }
 
   deliver(delivery: Delivery): void {
-    if (this.#held === undefined) this.#owner.queue.sendChanges(this, delivery)
-    else this.#held.add(delivery, this.#owner.queue.sizeOf(delivery))
+    if (this.#held === undefined) this.#queue.sendChanges(this, delivery)
+    else this.#held.add(delivery, this.#queue.sizeOf(delivery))
   }
 
   dropped(reason: ResetReason): void {
@@ -44,14 +47,14 @@ export class FeedLink implements FeedMember, QueueMember {
 
   /** From now on nothing goes out, nor what still waits in the queue. */
   hold(): void {
-    this.#held ??= this.#owner.queue.take(this) ?? new PendingChanges(this.handle)
+    this.#held ??= this.#queue.take(this) ?? new PendingChanges(this.handle)
   }
 
   /** Nothing has changed: what was held back goes out. */
   release(): void {
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) this.#owner.queue.sendPending(this, held)
+    if (held !== undefined) this.#queue.sendPending(this, held)
   }
 
   /**
@@ -75,7 +78,7 @@ export class FeedLink implements FeedMember, QueueMember {
     }
     for (const [id, { key }] of shown) if (!kept.has(id)) changes.push({ action: 'delete', key })
     const message: ServerMessage = { type: 'changes', feed: this.handle, from, to: snapshot.position, changes }
-    this.#owner.queue.send(message)
+    this.#queue.send(message)
     feed.attach(this)
   }
 

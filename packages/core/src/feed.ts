@@ -260,14 +260,14 @@ export class Feed {
 
   /**
    * Sends what has gathered, once per handle in use.
-   * @param position - where the groups stand now.
+   * @param positionOf - where the groups of a feed stand now.
    * @param fresh - the rows of this tick.
    */
-  flush(position: () => string, fresh: ReadonlyMap<KeyId, FreshRow>): void {
+  flush(positionOf: (feed: Feed) => string, fresh: ReadonlyMap<KeyId, FreshRow>): void {
     if (this.#pending.length === 0) return
     const changes = this.#evicted === undefined ? this.#pending : this.#withEvictions(this.#evicted, fresh)
     this.#pending = []
-    this.#send(changes, position())
+    this.#send(changes, positionOf(this))
   }
 
   /** What was pushed out may have changed in the same tick, before or after: each key is told of once, as it is. */
@@ -303,8 +303,8 @@ export class Feed {
   }
 
   /** Where a snapshot taken now begins: what the members were told last, or where the groups stand if nobody was told. */
-  begin(position: () => string): string {
-    if (this.#position === '') this.#position = position()
+  begin(positionOf: (feed: Feed) => string): string {
+    if (this.#position === '') this.#position = positionOf(this)
     return this.#position
   }
 

@@ -385,7 +385,7 @@ export class StoreReader implements GroupListener {
   }
 
   #flush(feed: Feed, fresh: ReadonlyMap<KeyId, FreshRow>): void {
-    feed.flush(() => this.#groups.positionOf(feed), fresh)
+    feed.flush(this.#groups.positionOf, fresh)
     if (feed.stale) this.#load(feed)
     else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) {
       // Whoever asks again is told that there are more rows than a view may hold.
@@ -404,10 +404,10 @@ export class StoreReader implements GroupListener {
       fresh,
     )
     feed.stale ||= staleBefore
-    feed.flush(() => this.#groups.positionOf(feed), fresh)
+    feed.flush(this.#groups.positionOf, fresh)
     const snapshot: FeedSnapshot = {
       rows: seen,
-      position: feed.begin(() => this.#groups.positionOf(feed)),
+      position: feed.begin(this.#groups.positionOf),
       touched: fresh,
     }
     for (const waiter of load.waiters) {
