@@ -376,7 +376,7 @@ export class Connection implements SocketEvents, SessionHolder {
 
   /** A client that does not read: first its changes are given up, then it is. */
   #sweepQueue(now: number): void {
-    if (this.isClosed) return
+    if (this.isClosed || (this.#queue.isIdle && this.#overflowedAt === 0)) return
     this.drained()
     if (this.#overflowedAt > 0 && now - this.#overflowedAt > this.#around.limits.sendTimeout) {
       this.goodbye(closeCodes.slowConsumer, 'reading too slowly')

@@ -95,6 +95,11 @@ export class SendQueue {
     return this.#items.length === 0
   }
 
+  /** Whether nothing waits, and nothing is remembered of what did. */
+  get isIdle(): boolean {
+    return this.#items.length === 0 && this.#stuckSince === 0
+  }
+
   /** Whether so many replies wait to be read that no more should be asked for. */
   get isCrowded(): boolean {
     return this.#messageBytes > this.#limits.sendHard
