@@ -71,7 +71,7 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'two-processes-groups',
-    title: 'the same; the changes happen in another process, over Redis',
+    title: '1,000 sockets × 100 of 20,000 records, 400 changes at once in another process, over Redis',
     unit: 'delivery',
     workload: { ...manyGroups, traffic: { type: 'changes', atOnce: 400, interval: 100 } },
     twoProcesses: true,
