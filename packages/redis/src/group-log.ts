@@ -33,7 +33,7 @@ export interface KeptHistory {
   readonly bytes: number
   /** Milliseconds after the last entry. */
   readonly age: number
-  /** Milliseconds after the last entry or join for which the group keeps its epoch. */
+  /** Milliseconds for which a group keeps its epoch that has no entries and that nobody is joined to. */
   readonly groupAge: number
 }
 
@@ -85,7 +85,7 @@ export class GroupLog {
     const size = this.#topology.sharded ? 1 : TOPS
     const calls = Array.from({ length: Math.ceil(groups.length / size) }, async (_, i) => {
       const keys = groups.slice(i * size, (i + 1) * size).map(({ meta }) => meta)
-      return list(await this.#call(scripts.tops, keys, []))
+      return list(await this.#call(scripts.tops, keys, [String(this.#kept.groupAge)]))
     })
     return (await Promise.all(calls)).flat().map((top) => (top === null ? undefined : positionOf(top)))
   }

@@ -58,7 +58,8 @@ export class JoinedGroup {
   #oddSince: number | undefined
   #hasLeft = false
   #movedAt: number
-  #waiting: ((position: Position) => void)[] = []
+  /** Shared by all who wait; however often they come back, it is one. */
+  #entering: { readonly entered: Promise<Position>; readonly resolve: (position: Position) => void } | undefined
 
   constructor(name: string, keys: GroupKeys, around: GroupSurroundings) {
     this.name = name
@@ -80,7 +81,12 @@ export class JoinedGroup {
   /** Settles with a position after which every entry is passed on, or the group is said to be lost. */
   entered(): Promise<Position> {
     if (this.#position !== undefined) return Promise.resolve(publicPosition(this.#position))
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    if (this.#entering === undefined) {
+      let resolve: (position: Position) => void = () => {}
+      const entered = new Promise<Position>((done) => (resolve = done))
+      this.#entering = { entered, resolve }
+    }
+    return this.#entering.entered
   }
 
   leave(): void {
@@ -181,7 +187,8 @@ export class JoinedGroup {
   #enter(position: LogPosition): void {
     this.#position = position
     this.#movedAt = this.#around.clock.monotonic()
-    for (const resolve of this.#waiting.splice(0)) resolve(publicPosition(position))
+    this.#entering?.resolve(publicPosition(position))
+    this.#entering = undefined
   }
 
   /** Passes on what the log holds after the position, if it continues from there without a doubt. */

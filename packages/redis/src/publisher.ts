@@ -23,8 +23,8 @@ const BATCH = 100
 /**
  * Publishes entries. One that fails is refused to its sender at once, who then cares for this process, and is kept for
  * the others: they would not find out that they lack it, since no number is missing. To send it late, or twice, does no
- * harm, since an entry only says what is to be read anew. Where there are too many to keep, the log of their groups is
- * ended as soon as that can be done, and everybody begins anew.
+ * harm, since an entry only says what is to be read anew. Where there are too many to keep, or one is too long to be
+ * sent at all, the log of their groups is ended as soon as that can be done, and everybody begins anew.
  */
 export class Publisher {
   readonly #around: PublishSurroundings
@@ -49,7 +49,7 @@ export class Publisher {
    * @throws RtapiError `limit_exceeded` if the entry is too long, `unavailable` if it is not known to have been published.
    */
   async publish(group: string, entry: LayerEntry): Promise<Position> {
-    const encoded = this.#around.codec.encode(group, entry)
+    const encoded = this.#encode(group, entry)
     const size = encoded.body.length
     if (this.#underway.size >= MOST || this.#underwayBytes + size > MOST_BYTES) {
       this.#keep({ ...encoded, group })
@@ -69,10 +69,21 @@ export class Publisher {
     }
   }
 
-  /** Waits for what is under way, and tries once more to send what could not be sent. */
+  /** Waits for what is under way, and sends what could not be sent, for as long as that succeeds. */
   async finish(): Promise<void> {
     await Promise.allSettled(this.#underway)
-    if (this.unsent > 0) await this.#sendBatch()
+    while (this.unsent > 0 && (await this.#sendBatch())) continue
+  }
+
+  /** An entry that cannot be published must be missed: it leaves no number behind that is missing. */
+  #encode(group: string, entry: LayerEntry): EncodedEntry {
+    try {
+      return this.#around.codec.encode(group, entry)
+    } catch (error) {
+      this.#broken.add(group)
+      void this.#catchUp()
+      throw error
+    }
   }
 
   #send({ group, tag, body }: UnsentEntry): Promise<Position> {

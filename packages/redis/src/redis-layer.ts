@@ -1,19 +1,17 @@
 import {
   type ChannelLayer,
-  type Clock,
   type LayerEntry,
   type LayerEvents,
   type LogEntry,
   type Position,
-  type Report,
   RtapiError,
-  systemClock,
 } from '@rtapi/core'
 import { Deadlines } from './deadlines.ts'
 import { EntryCodec } from './entry-codec.ts'
-import { type GroupKeys, checkPrefix, groupKeys } from './group-keys.ts'
+import { type GroupKeys, groupKeys } from './group-keys.ts'
 import { GroupLog } from './group-log.ts'
 import { JoinedGroup } from './joined-group.ts'
+import { type LayerSettings, type RedisLayerOptions, settingsOf } from './layer-options.ts'
 import type { LayerCounts, RedisLayerStats } from './layer-stats.ts'
 import { Pauses } from './pauses.ts'
 import { PositionChecks } from './position-checks.ts'
@@ -21,41 +19,6 @@ import { Publisher } from './publisher.ts'
 import { type RedisConnection, topologyOf } from './redis-connection.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Topology } from './topology.ts'
-
-/** How a Redis layer is set up. Every process of one API needs the same `prefix` and `secret`. */
-export interface RedisLayerOptions {
-  /** Begins every key and channel: letters, digits and `_ . : / -`. Separates APIs that share a Redis. @default 'rtapi' */
-  readonly prefix?: string
-  /**
-   * Signs every entry, so that others who can write to this Redis cannot make any up. Of several the first signs and all
-   * are accepted: to change it, add the new one as the second everywhere, then make it the first, then drop the old one.
-   * @default nothing is signed
-   */
-  readonly secret?: string | readonly string[]
-  /** Milliseconds after which a call that Redis has not answered rejects. @default 2_000 */
-  readonly timeout?: number
-  /** What the log of a group keeps. Whichever bound is met first drops the oldest entries. */
-  readonly history?: {
-    /** @default 300 */
-    readonly entries?: number
-    /** Of all entries together, as they are logged. @default 524_288 */
-    readonly bytes?: number
-    /** Milliseconds after the last entry. @default 300_000 */
-    readonly age?: number
-    /** Milliseconds after the last entry or join until Redis forgets that there was a group. @default 2_592_000_000, 30 days */
-    readonly groupAge?: number
-  }
-  /** Characters of the longest entry, as JSON: longer ones are not published, and dropped when they come. @default 1_048_576 */
-  readonly entrySize?: number
-  /** Milliseconds between two comparisons of a silent group with its log. @default 10_000 */
-  readonly checkInterval?: number
-  /** Milliseconds of silence after which a connection is tried. @default 5_000 */
-  readonly probeInterval?: number
-  /** @default systemClock */
-  readonly clock?: Clock
-  /** Told when a connection is lost, once for each outage, and when `deliver` throws. @default nobody is told */
-  readonly report?: Report
-}
 
 /** A channel layer on Redis. */
 export interface RedisLayer extends ChannelLayer {
@@ -76,14 +39,13 @@ export interface RedisLayer extends ChannelLayer {
  * arrive is found by its missing number and taken from the log; where the log does not reach back, the group is lost and
  * begins anew. Without Redis calls reject in time, and joined groups catch up when it is back.
  *
- * @throws TypeError if the connection or the prefix is not one.
+ * @throws TypeError if the connection or an option is none.
  */
 export function redisLayer(connection: RedisConnection, options: RedisLayerOptions = {}): RedisLayer {
   return new Layer(connection, options)
 }
 
 const GROUP = /^[\x20-\x7e]{1,64}$/
-const DAY = 86_400_000
 
 interface Membership {
   readonly group: JoinedGroup
@@ -93,11 +55,7 @@ interface Membership {
 }
 
 class Layer implements RedisLayer {
-  readonly #options: RedisLayerOptions
-  readonly #prefix: string
-  readonly #clock: Clock
-  readonly #report: Report
-  readonly #timeout: number
+  readonly #settings: LayerSettings
   readonly #deadlines: Deadlines
   readonly #pauses: Pauses
   readonly #topology: Topology
@@ -114,25 +72,17 @@ class Layer implements RedisLayer {
   #closing: Promise<void> | undefined
 
   constructor(connection: RedisConnection, options: RedisLayerOptions) {
-    const { history = {}, secret = [] } = options
-    this.#options = options
-    this.#prefix = checkPrefix(options.prefix ?? 'rtapi')
-    this.#clock = options.clock ?? systemClock
-    this.#report = options.report ?? (() => {})
-    this.#timeout = options.timeout ?? 2_000
+    const settings = settingsOf(options)
+    const { clock, timeout, report } = settings
+    this.#settings = settings
     // A little less, so that who waits for as long hears the reason.
-    this.#deadlines = new Deadlines(this.#clock, Math.floor(this.#timeout * 0.95))
-    this.#pauses = new Pauses(this.#clock)
-    const around = { clock: this.#clock, deadlines: this.#deadlines, pauses: this.#pauses }
-    const failed = (error: unknown): void => this.#report(error, { during: 'layer.connection' })
+    this.#deadlines = new Deadlines(clock, Math.floor(timeout * 0.95))
+    this.#pauses = new Pauses(clock)
+    const around = { clock, deadlines: this.#deadlines, pauses: this.#pauses }
+    const failed = (error: unknown): void => report(error, { during: 'layer.connection' })
     this.#topology = topologyOf(connection, { ...around, failed })
-    this.#codec = new EntryCodec(typeof secret === 'string' ? [secret] : secret, this.#entrySize)
-    this.#log = new GroupLog(this.#topology, this.#deadlines, {
-      entries: history.entries ?? 300,
-      bytes: history.bytes ?? 524_288,
-      age: history.age ?? 300_000,
-      groupAge: history.groupAge ?? 30 * DAY,
-    })
+    this.#codec = new EntryCodec(settings.secrets, settings.entrySize)
+    this.#log = new GroupLog(this.#topology, this.#deadlines, settings.history)
     this.#publisher = new Publisher({
       log: this.#log,
       codec: this.#codec,
@@ -141,23 +91,19 @@ class Layer implements RedisLayer {
     })
     this.#subscriptions = new Subscriptions(this.#topology, {
       ...around,
-      probeInterval: options.probeInterval ?? 5_000,
+      probeInterval: settings.probeInterval,
       send: (channel, message) => this.#log.send(channel, message),
       received: (channel, message) => this.#byChannel.get(channel)?.receive(message),
       resumed: (channels) => this.#resumed(channels),
       failed,
     })
     this.#checks = new PositionChecks({
-      clock: this.#clock,
+      clock,
       log: this.#log,
-      interval: options.checkInterval ?? 10_000,
+      interval: settings.checkInterval,
       groups: () => this.#byChannel.values(),
       checkNodes: () => this.#subscriptions.checkNodes(),
     })
-  }
-
-  get #entrySize(): number {
-    return this.#options.entrySize ?? 1_048_576
   }
 
   async open(events: LayerEvents): Promise<void> {
@@ -253,20 +199,17 @@ class Layer implements RedisLayer {
   }
 
   #keysOf(name: string): GroupKeys {
-    return groupKeys(this.#prefix, name)
+    return groupKeys(this.#settings.prefix, name)
   }
 
   #enter(name: string, events: LayerEvents): Membership {
     const group = new JoinedGroup(name, this.#keysOf(name), {
-      clock: this.#clock,
+      ...this.#settings,
       pauses: this.#pauses,
       log: this.#log,
       codec: this.#codec,
       events,
       counts: this.#counts,
-      report: this.#report,
-      entrySize: this.#entrySize,
-      timeout: this.#timeout,
     })
     const membership = { group, joining: 0, hasEntered: false }
     this.#groups.set(name, membership)

@@ -103,13 +103,20 @@ end
 return {tag, entries}
 `
 
-/** Where many groups stand. KEYS: the meta of each */
+/**
+ * Where many groups stand. Those who ask are joined, so that a group lives on however long nothing happens in it.
+ * KEYS: the meta of each. ARGV: milliseconds to keep meta
+ */
 const TOPS = `${RUN}
+local age = tonumber(ARGV[1])
 local tops = {}
 for i, key in ipairs(KEYS) do
   local meta = redis.pcall('HMGET', key, 'epoch', 'run', 'seq', 'tag')
   if meta.err or meta[2] ~= run or not (meta[1] and meta[3] and meta[4]) then tops[i] = false
-  else tops[i] = {meta[1], meta[3], meta[4]} end
+  else
+    tops[i] = {meta[1], meta[3], meta[4]}
+    if redis.call('PTTL', key) < age / 2 then redis.call('PEXPIRE', key, ARGV[1]) end
+  end
 end
 return tops
 `

@@ -1,12 +1,15 @@
 import { createCluster } from 'redis'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type RedisCluster, type RedisServer, startRedisCluster } from '../../../test/services/redis.ts'
 import { type Notes, startNotes } from './support/notes.ts'
+import { allowForBusyMachine, eventually } from './support/eventually.ts'
+
+allowForBusyMachine()
 
 let cluster: RedisCluster
 let notes: Notes
 
-beforeAll(async () => void (cluster = await startRedisCluster(3)), 20_000)
+beforeAll(async () => void (cluster = await startRedisCluster(3)))
 afterAll(() => cluster.stop())
 
 afterEach(() => notes.close())
@@ -50,7 +53,7 @@ test('subscribers of every master are killed while messages flow: the logs fill 
   for (let i = 0; i < 50; i++) notes.store.create({ text: `${i}` })
   await notes.converge()
   for (const { layer } of [notes.writer, notes.reader]) {
-    await vi.waitFor(() => expect(layer.stats().resumed).toBeGreaterThan(0))
+    await eventually(() => expect(layer.stats().resumed).toBeGreaterThan(0))
     expect(layer.stats().lost).toBe(0)
   }
   expect([notes.writer.view.resets, notes.reader.view.resets]).toEqual([[], []])
@@ -61,9 +64,9 @@ test('a master fails and its replica takes over: every view is whole again', asy
   const replica = await cluster.addReplica(source)
   await source.kill()
   notes.store.create({ text: 'nobody is there' })
-  await vi.waitFor(async () => expect(await replica.command('INFO', 'replication')).toContain('role:master'), 15_000)
+  await eventually(async () => expect(await replica.command('INFO', 'replication')).toContain('role:master'))
   await notes.converge()
   await notes.write('after')
   await notes.converge()
   for (const { view } of [notes.writer, notes.reader]) expect(new Set(view.resets)).toEqual(new Set(['gap']))
-}, 30_000)
+})

@@ -2,6 +2,9 @@ import { layerSuite } from '@rtapi/testing'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type RedisCluster, startRedis, startRedisCluster } from '../../../test/services/redis.ts'
 import { redisLayer } from '../src/index.ts'
+import { allowForBusyMachine } from './support/eventually.ts'
+
+allowForBusyMachine()
 
 const history = 20
 
@@ -10,7 +13,7 @@ describe.each([
   { kind: 'a cluster of three masters', count: 3 },
 ])('the Redis layer on $kind is a channel layer', ({ count }) => {
   let redis: Pick<RedisCluster, 'masters' | 'stop'>
-  beforeAll(async () => void (redis = count === 1 ? await alone() : await startRedisCluster(count)), 20_000)
+  beforeAll(async () => void (redis = count === 1 ? await alone() : await startRedisCluster(count)))
   afterAll(() => redis.stop())
 
   const cases = layerSuite({

@@ -3,6 +3,9 @@ import { type FaultyLayer, faultyLayer } from '@rtapi/testing'
 import { afterEach, expect, test } from 'vitest'
 import { type RedisServer, startRedis } from '../../../test/services/redis.ts'
 import { type Notes, startNotes } from './support/notes.ts'
+import { allowForBusyMachine } from './support/eventually.ts'
+
+allowForBusyMachine()
 
 let redis: RedisServer
 let notes: Notes

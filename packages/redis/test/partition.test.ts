@@ -1,7 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type RedisServer, startRedis } from '../../../test/services/redis.ts'
 import { type Notes, type NotesOptions, startNotes } from './support/notes.ts'
 import { type TcpProxy, tcpProxy } from './support/tcp-proxy.ts'
+import { allowForBusyMachine, eventually } from './support/eventually.ts'
+
+allowForBusyMachine()
 
 let redis: RedisServer
 let proxy: TcpProxy
@@ -30,7 +33,7 @@ test('what a process could not publish reaches the others when it is back, witho
   proxy.cut()
   notes.store.create({ text: 'unheard' })
   await notes.writer.view.until((rows) => rows.length === 2)
-  await vi.waitFor(() => expect(notes.writer.layer.stats().unsent).toBe(1))
+  await eventually(() => expect(notes.writer.layer.stats().unsent).toBe(1))
   expect(notes.reader.view.rows).toHaveLength(1)
   proxy.heal()
   await notes.converge()
@@ -41,7 +44,7 @@ test('what a process could not publish reaches the others when it is back, witho
 test('where more was written than can be kept, the others begin anew', async () => {
   await setUp('writer')
   proxy.cut()
-  await vi.waitFor(() => expect(notes.writer.layer.stats().connections).toBe(0))
+  await eventually(() => expect(notes.writer.layer.stats().connections).toBe(0))
   await notes.store.transaction((access) => void access.create({ text: 'unheard' }))
   const entry = { type: 'coarse', tx: 't', entity: 'x' } as const
   const many = Array.from({ length: 10_000 }, () => notes.writer.layer.publish('rt:other', entry))
@@ -57,7 +60,7 @@ test('where more was written than can be kept, the others begin anew', async () 
 test('a reader that is cut off catches up from the log', async () => {
   await setUp('reader')
   proxy.cut()
-  await vi.waitFor(() => expect(notes.reader.layer.stats().connections).toBe(0))
+  await eventually(() => expect(notes.reader.layer.stats().connections).toBe(0))
   for (let i = 0; i < 50; i++) notes.store.create({ text: `${i}` })
   await notes.writer.view.until((rows) => rows.length === 51)
   expect(notes.reader.view.rows).toHaveLength(1)
@@ -88,7 +91,7 @@ test('a connection that is dead and does not know it is found by its silence', a
   proxy.mute()
   notes.store.create({ text: 'unheard' })
   await notes.writer.view.until((rows) => rows.length === 2)
-  await vi.waitFor(() => expect(notes.reader.layer.stats().connections).toBe(0), 5_000)
+  await eventually(() => expect(notes.reader.layer.stats().connections).toBe(0))
   expect(proxy.swallowed).toBeGreaterThan(0)
   expect(notes.reader.view.rows).toHaveLength(1)
   proxy.heal()
@@ -102,7 +105,7 @@ test('a message that is missed without a sign is found by comparing, if nothing 
   proxy.mute()
   notes.store.create({ text: 'unheard' })
   await notes.writer.view.until((rows) => rows.length === 2)
-  await vi.waitFor(() => expect(proxy.swallowed).toBeGreaterThan(0))
+  await eventually(() => expect(proxy.swallowed).toBeGreaterThan(0))
   proxy.unmute()
   await notes.converge()
   expect(notes.reader.view.resets).toEqual([])

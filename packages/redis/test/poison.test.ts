@@ -1,7 +1,10 @@
 import { type RedisClientType, createClient } from 'redis'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type RedisServer, startRedis } from '../../../test/services/redis.ts'
 import { type Notes, type NotesOptions, startNotes } from './support/notes.ts'
+import { allowForBusyMachine, eventually } from './support/eventually.ts'
+
+allowForBusyMachine()
 
 let redis: RedisServer
 let admin: RedisClientType
@@ -33,7 +36,7 @@ function counts(name: 'poisoned' | 'lost'): number[] {
 
 /** Each process has met it, and goes on. */
 async function untilPoisoned(count: number): Promise<void> {
-  await vi.waitFor(() => expect(counts('poisoned')).toEqual([count, count]), 5_000)
+  await eventually(() => expect(counts('poisoned')).toEqual([count, count]))
   await notes.converge()
   await notes.write('after')
   await notes.converge()

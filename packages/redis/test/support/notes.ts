@@ -10,6 +10,7 @@ import {
 } from '@rtapi/core'
 import { type TestClient, type TestView, connect } from '@rtapi/testing'
 import { expect } from 'vitest'
+import { watchRejections } from './unhandled-rejections.ts'
 import { type RedisConnection, type RedisLayer, type RedisLayerOptions, redisLayer } from '../../src/index.ts'
 
 type Note = { readonly id: number; readonly text: string }
@@ -35,6 +36,7 @@ export interface Notes {
   converge(): Promise<void>
   /** Writes something that both views must show. */
   write(text: string): Promise<void>
+  /** Ends both; no rejection may have gone unhandled since they began. */
   close(): Promise<void>
 }
 
@@ -46,13 +48,21 @@ export interface NotesOptions extends RedisLayerOptions {
   readonly wrap?: (layer: RedisLayer) => ChannelLayer
 }
 
-/** Times for tests: what takes seconds in real life takes a fraction of one. */
-const quick: RedisLayerOptions = { timeout: 1_500, checkInterval: 150, probeInterval: 200 }
+/**
+ * Times for tests: what is looked at every few seconds in real life is looked at all the time. Calls have longer than in
+ * real life, so that a busy machine is not taken for a fault.
+ */
+const quick: RedisLayerOptions = { timeout: 10_000, checkInterval: 150, probeInterval: 200 }
 
 export async function startNotes(connection: RedisConnection, options: NotesOptions = {}): Promise<Notes> {
   const { readerConnection = connection, readerOptions, wrap = (layer) => layer, ...layerOptions } = options
+  const rejections = watchRejections()
   const store = memoryStore<Note>({ entity: 'notes', fields: { id: 'integer', text: 'string' } })
-  const notes = defineResource('notes', { store, permissions: [allowAny] })
+  const notes = defineResource('notes', {
+    store,
+    input: { create: ['text'], update: ['text'] },
+    permissions: [allowAny],
+  })
   const prefix = `notes:${crypto.randomUUID()}`
 
   async function start(to: RedisConnection, isWriter: boolean): Promise<NotesProcess> {
@@ -60,7 +70,7 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
     const report = (error: unknown, { during }: ReportContext): void => void reports.push(`${during}: ${String(error)}`)
     const own = isWriter ? layerOptions : { ...layerOptions, ...readerOptions }
     const layer = redisLayer(to, { prefix, ...quick, report, ...own })
-    const limits = { layerTimeout: layerOptions.timeout ?? 1_500, ownWriteTimeout: 500 }
+    const limits = { layerTimeout: own.timeout ?? 10_000, ownWriteTimeout: 500 }
     const api = createApi({
       resources: [notes],
       changes: isWriter ? [store] : [],
@@ -68,7 +78,7 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
       limits,
       report,
     })
-    const client = await connect(api, { timeout: 15_000 })
+    const client = await connect(api, { timeout: 60_000 })
     return { layer, api, client, view: await client.subscribe({ resource: 'notes' }), reports }
   }
 
@@ -82,7 +92,7 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
     async converge() {
       for (const { view, api } of [writer, reader]) {
         await view.until((rows) => JSON.stringify(rows) === JSON.stringify(store.find()))
-        const fresh = await connect(api)
+        const fresh = await connect(api, { timeout: 60_000 })
         expect((await fresh.subscribe({ resource: 'notes' })).rows).toEqual(store.find())
         expect(view.rows).toEqual(store.find())
         await fresh.close()
@@ -94,6 +104,7 @@ export async function startNotes(connection: RedisConnection, options: NotesOpti
     },
     async close() {
       await Promise.all([writer.api.close(), reader.api.close()])
+      expect(await rejections.stop(), 'rejections that nobody handled').toEqual([])
     },
   }
 }

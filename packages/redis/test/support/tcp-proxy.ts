@@ -10,6 +10,10 @@ export interface TcpProxy {
   cut(): void
   /** Connections stay open, new ones too, and nothing comes through: as when a cable is pulled. */
   mute(): void
+  /** Nothing more is taken from the server over the connections that are there; new ones work. */
+  stall(): void
+  /** What has come meanwhile is taken, and an end if there was one. */
+  unstall(): void
   /** Everything passes again, over the same connections; what was muted stays lost. */
   unmute(): void
   /** Everything passes again, over new connections. */
@@ -63,6 +67,12 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
       endAll()
     },
     mute: () => void (state = 'mute'),
+    stall() {
+      for (const far of pairs.values()) far.pause()
+    },
+    unstall() {
+      for (const far of pairs.values()) far.resume()
+    },
     unmute: () => void (state = 'open'),
     heal() {
       endAll()
