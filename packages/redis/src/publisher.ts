@@ -6,7 +6,7 @@ import type { Pauses } from './pauses.ts'
 
 /** What publishing needs of the layer. */
 export interface PublishSurroundings {
-  readonly log: GroupLog
+  readonly log: Pick<GroupLog, 'publish' | 'forget'>
   readonly codec: EntryCodec
   readonly pauses: Pauses
   keysOf(group: string): GroupKeys

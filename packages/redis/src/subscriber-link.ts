@@ -33,6 +33,8 @@ export class SubscriberLink {
   readonly #listener: ChannelListener
   #heardAt = 0
   #cancelProbe: (() => void) | undefined
+  /** There while it is tried whether anything still comes. */
+  #trial: object | undefined
 
   /** @param channel - one of the node: the link's own channel is in the same slot. */
   constructor({ address, template }: Node, channel: string, around: LinkSurroundings) {
@@ -107,6 +109,11 @@ export class SubscriberLink {
 
   #receive(channel: string, message: Uint8Array): void {
     this.#heardAt = this.#around.clock.monotonic()
+    if (this.#trial !== undefined) {
+      this.#trial = undefined
+      this.#cancelProbe?.()
+      this.#schedule(this.#around.probeInterval)
+    }
     if (channel !== this.#probeChannel) this.#around.received(channel, message)
   }
 
@@ -119,18 +126,20 @@ export class SubscriberLink {
     })
   }
 
-  /** A probe that cannot be sent proves nothing, and that the link is alive must be proven. */
+  /**
+   * Ends the link unless something is heard in time, over whatever time it takes to send: a probe that cannot be sent
+   * proves nothing, and that the link is alive must be proven.
+   */
   async #probe(): Promise<void> {
-    const { clock, deadlines, probeInterval } = this.#around
-    const before = this.#heardAt
-    // What is heard after the answer may overtake it, and the other way round: the silence itself is what counts.
+    const { clock, deadlines } = this.#around
+    const start = clock.monotonic()
+    const trial = {}
+    this.#trial = trial
     await this.#around.send(this.#probeChannel, '').catch(() => undefined)
-    if (this.isDead) return
-    const left = Math.max(0, deadlines.delay - (clock.monotonic() - before - probeInterval))
-    this.#cancelProbe = clock.setTimer(this.#heardAt > before ? 0 : left, () => {
-      if (this.#heardAt > before) this.#schedule(probeInterval)
-      else this.end()
-    })
+    // The message may come before the answer to sending it, or after.
+    if (this.#trial !== trial || this.isDead) return
+    const left = Math.max(0, deadlines.delay - (clock.monotonic() - start))
+    this.#cancelProbe = clock.setTimer(left, () => this.end())
   }
 }
 

@@ -174,7 +174,10 @@ describe('F4, F5: connections end while messages flow', () => {
       })
       await notes.converge()
     }
-    for (const { layer } of processes()) expect(layer.stats()).toMatchObject({ repaired: 100, lost: 0 })
+    for (const { layer } of processes()) {
+      expect(layer.stats().lost).toBe(0)
+      expect(layer.stats().repaired).toBeGreaterThanOrEqual(100)
+    }
     expect(resets()).toEqual([[], []])
   })
 
@@ -199,16 +202,16 @@ describe('F4, F5: connections end while messages flow', () => {
   })
 
   test.each([
-    { bytes: 512 * MIB, what: 'as far as the log reaches: the log fills the hole', expected: [] },
-    { bytes: MIB, what: 'beyond the log: a reset', expected: ['gap'] },
-  ])('F5: a subscriber does not read, $what', async ({ bytes, expected }) => {
+    { entries: 300, what: 'as far as the log reaches: the log fills the hole', expected: [] },
+    { entries: 1, what: 'beyond the log: a reset', expected: ['gap'] },
+  ])('F5: a subscriber does not read, $what', async ({ entries, expected }) => {
     redis = await startRedis({ config: { logfile: LOG } })
     const proxy = await tcpProxy(redis.port)
     onTestFinished(() => proxy.stop())
     await connectAdmin()
     // What is not read shows in the buffer alone: silence is not looked at.
     const readerOptions = { timeout: 2_000, probeInterval: 3_600_000, checkInterval: 3_600_000 }
-    const history = { bytes }
+    const history = { entries, bytes: 512 * MIB }
     notes = await startNotes(redis.url, { readerConnection: proxy.url, readerOptions, history })
     await notes.write('before')
     await redis.command('CONFIG', 'SET', 'client-output-buffer-limit', `pubsub ${MIB} ${MIB} 0`)
@@ -233,11 +236,13 @@ describe('F4, F5: connections end while messages flow', () => {
 describe('F7: the log is trimmed or evicted', () => {
   test('F7: what is no longer there is a reset, not a part of it', async () => {
     await setUp({}, { history: { entries: 3 } })
+    const before = processes().map(({ layer }) => layer.stats().repaired)
     await killSubscribers()
     for (let i = 0; i < 10; i++) notes.store.create({ text: `${i}` })
     await notes.converge()
     expect(resets()).toEqual([['gap'], ['gap']])
-    for (const { layer } of processes()) expect(layer.stats()).toMatchObject({ repaired: 0, lost: 1 })
+    expect(processes().map(({ layer }) => layer.stats().repaired)).toEqual(before)
+    expect(processes().map(({ layer }) => layer.stats().lost)).toEqual([1, 1])
   })
 
   test.each([

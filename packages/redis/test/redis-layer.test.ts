@@ -23,7 +23,8 @@ const silent: LayerEvents = { deliver: () => {}, lost: () => {} }
 const entry: LayerEntry = { type: 'coarse', tx: 't', entity: 'things' }
 
 async function open(options: RedisLayerOptions = {}, events = silent, connection: RedisConnection = redis.url) {
-  const layer = redisLayer(connection, options)
+  // In real time a busy machine must not be taken for a fault.
+  const layer = redisLayer(connection, options.clock === undefined ? { timeout: 10_000, ...options } : options)
   opened.push(layer)
   await layer.open(events)
   return layer
@@ -31,6 +32,12 @@ async function open(options: RedisLayerOptions = {}, events = silent, connection
 
 function clients(): Promise<number> {
   return redis.command('CLIENT', 'LIST').then((list) => String(list).trim().split('\n').length)
+}
+
+/** How often a command has been called, by scripts too. */
+async function calls(name: string): Promise<number> {
+  const stats = String(await redis.command('INFO', 'commandstats'))
+  return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
 }
 
 describe('a connection', () => {
@@ -108,7 +115,12 @@ describe('calls', () => {
     const json = JSON.stringify(entry).length
     const layer = await open({ entrySize: json + 10 })
     const came: LayerEntry[] = []
-    const other = await open({ entrySize: json + 10 }, { ...silent, deliver: (_, __, entry) => void came.push(entry) })
+    const lost: (string | undefined)[] = []
+    const events: LayerEvents = {
+      deliver: (_, __, entry) => void came.push(entry),
+      lost: (group) => void lost.push(group),
+    }
+    const other = await open({ entrySize: json + 10 }, events)
     await other.join('rt:a')
     const longest = { ...entry, tx: `t${'€'.repeat(10)}` }
     await layer.publish('rt:a', longest)
@@ -116,7 +128,11 @@ describe('calls', () => {
     await expect(layer.publish('rt:a', { ...longest, tx: `${longest.tx}x` })).rejects.toMatchObject({
       code: 'limit_exceeded',
     })
-    expect(layer.stats().unsent).toBe(0)
+    // What nobody is told, everybody must know to be missing.
+    await eventually(() => expect(lost).toEqual(['rt:a']))
+    await eventually(() => expect(layer.stats().unsent).toBe(0))
+    await layer.publish('rt:a', longest)
+    await eventually(() => expect(came).toEqual([longest, longest]))
   })
 
   test('end within 2 s if nothing is answered', async () => {
@@ -188,6 +204,25 @@ describe('the log', () => {
     await eventually(async () => expect(await layer.history('rt:a', { epoch, seq: 0 })).toBe('gone'))
     expect(await layer.history('rt:a', { epoch, seq: 1 })).toEqual([])
     expect(await layer.publish('rt:a', entry)).toEqual({ epoch, seq: 2 })
+  })
+
+  test('of a group that somebody is joined to is not forgotten, however long nothing happens', async () => {
+    const layer = await open({ history: { groupAge: 3_600_000 }, checkInterval: 20 })
+    await layer.join('rt:a')
+    const meta = 'rtapi:{rt:a}:meta'
+    const left = async (): Promise<number> => Number(await redis.command('PTTL', meta))
+    for (const expiry of [
+      ['PEXPIRE', meta, '1700000'],
+      ['PERSIST', meta],
+    ]) {
+      expect(await redis.command(...expiry)).toBe(1)
+      await eventually(async () => expect(await left()).toBeGreaterThan(1_800_000))
+    }
+    // More than half of its time is left: to write at every check would be work for nothing.
+    await redis.command('PEXPIRE', meta, '1900000')
+    const before = await calls('evalsha')
+    await eventually(async () => expect(await calls('evalsha')).toBeGreaterThan(before + 2))
+    expect(await left()).toBeLessThanOrEqual(1_900_000)
   })
 
   test('of another prefix is another log', async () => {
@@ -300,10 +335,6 @@ describe('what is not there when it is not needed', () => {
 
 describe('by default', () => {
   test('a connection that is silent for 5 s is tried, and a group is compared every 10 s', async () => {
-    const calls = async (name: string): Promise<number> => {
-      const stats = String(await redis.command('INFO', 'commandstats'))
-      return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
-    }
     const clock = fakeClock()
     const layer = await open({ clock })
     await layer.join('rt:a')
