@@ -23,7 +23,11 @@ describe.each([
       const url = server?.url ?? ''
       const prefix = `test:${crypto.randomUUID()}`
       const layer = () =>
-        redisLayer(count === 1 ? url : { rootNodes: [{ url }] }, { prefix, history: { entries: history } })
+        redisLayer(count === 1 ? url : { rootNodes: [{ url }] }, {
+          prefix,
+          timeout: 10_000,
+          history: { entries: history },
+        })
       return {
         layers: [layer(), layer()],
         forget: async (group) => void (await server?.command('DEL', `${prefix}:{${group}}:meta`)),

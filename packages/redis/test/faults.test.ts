@@ -52,10 +52,11 @@ async function untilCutOff(): Promise<void> {
   await eventually(() => expect(processes().map(({ layer }) => layer.stats().connections)).toEqual([0, 0]))
 }
 
-/** How often Redis has ended a connection since its client did not read; it says so in its log. */
-async function overflows(): Promise<number> {
+/** How often Redis has ended a connection of this name since its client did not read; it says so in its log. */
+async function overflows(name = ''): Promise<number> {
   const { dir = '' } = (await redis.command('CONFIG', 'GET', 'dir')) as { dir?: string }
-  return readFileSync(join(dir, LOG), 'utf8').split('overcoming of output buffer limits').length - 1
+  const lines = readFileSync(join(dir, LOG), 'utf8').split('\n')
+  return lines.filter((line) => line.includes(` name=${name}`) && line.includes('output buffer limits')).length
 }
 
 /** The key of the notes' group, the only one in which anything was logged. */
@@ -197,7 +198,7 @@ describe('F4, F5: connections end while messages flow', () => {
     })
     expect(await overflows()).toBeGreaterThanOrEqual(2)
     await notes.converge()
-    expect(resets()).toEqual([expected, expected])
+    await eventually(() => expect(resets()).toEqual([expected, expected]))
     await notes.write('after')
   })
 
@@ -212,24 +213,33 @@ describe('F4, F5: connections end while messages flow', () => {
     // What is not read shows in the buffer alone: silence is not looked at.
     const readerOptions = { timeout: 2_000, probeInterval: 3_600_000, checkInterval: 3_600_000 }
     const history = { entries, bytes: 512 * MIB }
-    notes = await startNotes(redis.url, { readerConnection: proxy.url, readerOptions, history })
+    const readerConnection = createClient({ url: proxy.url, name: 'reader' })
+    notes = await startNotes(redis.url, { readerConnection, readerOptions, history })
     await notes.write('before')
     await redis.command('CONFIG', 'SET', 'client-output-buffer-limit', `pubsub ${MIB} ${MIB} 0`)
     const group = /\{(.*)\}/.exec(await keyOf('log'))?.[1] ?? ''
+    const before = notes.reader.layer.stats()
     proxy.stall()
     // The operating system takes some megabytes before anything waits in Redis.
-    for (let i = 0; (await overflows()) === 0 && i < 200; i++) {
+    for (let i = 0; (await overflows('reader')) === 0 && i < 200; i++) {
       await notes.writer.layer.publish(group, { ...entry, tx: 'x'.repeat(MIB / 2) })
     }
-    expect(await overflows()).toBeGreaterThan(0)
+    expect(await overflows('reader')).toBe(1)
     notes.store.create({ text: 'unread' })
     await notes.writer.view.until((rows) => rows.length === 2)
     expect(notes.reader.view.rows).toHaveLength(1)
     proxy.unstall()
+    const { layer, view } = notes.reader
+    // What it did get makes it read rows, the last one too: that a view is right does not yet mean that the hole is found.
+    await eventually(() => {
+      const { resumed, repaired, lost } = layer.stats()
+      expect([resumed > 0, repaired > before.repaired, lost > 0]).toEqual([true, entries > 1, entries === 1])
+    })
     await notes.converge()
-    expect(notes.reader.layer.stats().resumed).toBeGreaterThan(0)
-    expect(notes.reader.view.resets).toEqual(expected)
+    expect(view.resets).toEqual(expected)
     await notes.write('after')
+    await notes.converge()
+    expect(view.resets).toEqual(expected)
   })
 })
 

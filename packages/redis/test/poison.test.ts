@@ -1,5 +1,5 @@
 import { type RedisClientType, createClient } from 'redis'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type RedisServer, startRedis } from '../../../test/services/redis.ts'
 import { type Notes, type NotesOptions, startNotes } from './support/notes.ts'
 import { allowForBusyMachine, eventually } from './support/eventually.ts'
@@ -10,22 +10,23 @@ let redis: RedisServer
 let admin: RedisClientType
 let notes: Notes
 
-beforeEach(async () => {
+beforeAll(async () => {
   redis = await startRedis()
   admin = createClient({ url: redis.url })
   await admin.connect()
 })
 
-afterEach(async () => {
-  await notes.close()
+afterAll(async () => {
   admin.destroy()
   await redis.stop()
 })
 
+afterEach(() => notes.close())
+
 async function setUp(options: NotesOptions = {}): Promise<{ channel: string; epoch: string }> {
   notes = await startNotes(redis.url, options)
   await notes.write('before')
-  const [log = ''] = await admin.keys('*:log')
+  const [log = ''] = await admin.keys(`${notes.prefix}:*:log`)
   const channel = log.replace(/:log$/, '')
   return { channel, epoch: (await admin.hGet(`${channel}:meta`, 'epoch')) ?? '' }
 }

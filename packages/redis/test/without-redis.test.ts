@@ -32,13 +32,13 @@ function start() {
     permissions: [allowAny],
   })
   const reports: string[] = []
-  const layer = redisLayer(redis.url, { timeout: 1_000, checkInterval: 150, probeInterval: 200 })
+  const layer = redisLayer(redis.url, { timeout: 500, checkInterval: 150, probeInterval: 200 })
   const api = createApi({
     resources: [notes],
     changes: [store],
     layer,
     report: (_, { during }) => void reports.push(during),
-    limits: { layerTimeout: 1_000, ownWriteTimeout: 1_000 },
+    limits: { layerTimeout: 500, ownWriteTimeout: 500 },
   })
   return { store, layer, api, reports }
 }
