@@ -349,4 +349,20 @@ describe('by default', () => {
     await clock.advance(2_001)
     await eventually(async () => expect((await calls('evalsha')) + (await calls('eval'))).toBeGreaterThan(0))
   })
+
+  test('a connection that has answered is tried again after 5 s of silence, and kept', async () => {
+    const clock = fakeClock()
+    const came: number[] = []
+    const layer = await open({ clock }, { ...silent, deliver: (_, { seq }) => void came.push(seq) })
+    await layer.join('rt:a')
+    for (let seq = 1; seq <= 5; seq++) {
+      const before = await calls('publish')
+      await clock.advance(5_000)
+      await eventually(async () => expect(await calls('publish')).toBe(before + 1))
+      // What comes over a connection comes in order: when this is there, what it was tried with is.
+      await layer.publish('rt:a', entry)
+      await eventually(() => expect(came).toContain(seq))
+    }
+    expect(layer.stats()).toMatchObject({ connections: 1, resumed: 0, lost: 0 })
+  })
 })
