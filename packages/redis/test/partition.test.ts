@@ -84,9 +84,9 @@ test('a reader whose log was deleted meanwhile begins anew, and the writer goes 
   expect(await redis.command('DEL', ...logs)).toBe(1)
   proxy.heal()
   await notes.converge()
+  expect(notes.reader.layer.stats()).toMatchObject({ repaired: before, lost: 1 })
   await notes.write('after')
   expect([notes.writer.view.resets, notes.reader.view.resets]).toEqual([[], ['gap']])
-  expect(notes.reader.layer.stats()).toMatchObject({ repaired: before, lost: 1 })
 })
 
 test('a connection that is dead and does not know it is found by its silence', async () => {
