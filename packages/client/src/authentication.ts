@@ -8,6 +8,8 @@ export interface AuthenticationPort {
   /** Whether the server has taken the `hello` of a link that stands: other credentials go in a message of their own. */
   welcomed(): boolean
   send(messages: readonly ClientMessage[]): void
+  /** The server has taken these credentials in place of those before. */
+  taken(token: string | null): void
 }
 
 interface Waiter {
@@ -16,7 +18,7 @@ interface Waiter {
   /** Its token is still being asked for. */
   asking: boolean
   /** The `auth` message that carries it; absent: the next `welcome` decides. */
-  sentAs: string | undefined
+  sentAs: { readonly id: string; readonly token: string | null } | undefined
 }
 
 /** Brings credentials to the server: in `hello`, or in place by `auth`. */
@@ -54,7 +56,10 @@ export class Authentication {
       const waiter: Waiter = { resolve, reject, asking: true, sentAs: undefined }
       this.#waiters.add(waiter)
       this.ask(
-        () => this.#tell(waiter),
+        (token) => {
+          this.token = token
+          this.#tell(waiter)
+        },
         (error) => {
           this.#waiters.delete(waiter)
           reject(error)
@@ -64,12 +69,11 @@ export class Authentication {
   }
 
   /** Asks for the token until the answer belongs to the credentials of now; calls back at once where nothing waits. */
-  ask(done: () => void, failed: (error: Error) => void): void {
+  ask(done: (token: string | null) => void, failed: (error: Error) => void): void {
     const { version } = this.#credentials
     const take = (token: string | null): void => {
       if (this.#credentials.version !== version) return this.ask(done, failed)
-      this.token = token
-      done()
+      done(token)
     }
     const fail = (reason: unknown): void => {
       failed(new Error('the token could not be had', { cause: reason }))
@@ -86,18 +90,21 @@ export class Authentication {
   #tell(waiter: Waiter): void {
     waiter.asking = false
     if (!this.#waiters.has(waiter) || !this.#port.welcomed()) return
-    waiter.sentAs = this.#port.newId()
-    this.#tellNow()
-    this.#port.send([{ type: 'auth', id: waiter.sentAs, token: this.token }])
+    const { token } = this
+    waiter.sentAs = { id: this.#port.newId(), token }
+    this.greeting()
+    this.#port.send([{ type: 'auth', id: waiter.sentAs.id, token }])
   }
 
-  #tellNow(): void {
+  /** The token of now is being told to the server. */
+  greeting(): void {
     this.#told = { version: this.#credentials.version, token: this.token }
   }
 
-  /** `hello` is being sent with the token of now. */
-  greeting(): void {
-    this.#tellNow()
+  /** Another link takes over, whose server has been told this token since the credentials last changed. */
+  movedTo(token: string | null): void {
+    this.token = token
+    this.greeting()
   }
 
   /** The server has taken what `hello` carried; what came after that goes now. */
@@ -109,10 +116,10 @@ export class Authentication {
 
   /** Takes the reply to an `auth`; answers whether it was one. */
   reply(reply: ReplyMessage): boolean {
-    return this.#settle(
-      ({ sentAs }) => sentAs !== undefined && sentAs === reply.id,
-      reply.ok ? undefined : errorFromWire(reply.error),
-    )
+    const waiter = [...this.#waiters].find(({ sentAs }) => sentAs !== undefined && sentAs.id === reply.id)
+    if (waiter?.sentAs === undefined) return false
+    if (reply.ok) this.#port.taken(waiter.sentAs.token)
+    return this.#settle((each) => each === waiter, reply.ok ? undefined : errorFromWire(reply.error))
   }
 
   /** The link is gone: the next one carries the credentials in its `hello`. */

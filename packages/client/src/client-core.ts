@@ -2,6 +2,7 @@ import type { Report } from '@rtapi/core'
 import { type ReplySuccess, type Row, RtapiError } from '@rtapi/core/protocol'
 import type { ClientOptions } from './client.ts'
 import { systemClock } from './client-clock.ts'
+import { jsonCodec } from './client-codec.ts'
 import { defaultClientLimits } from './client-limits.ts'
 import type { ClientTransport } from './client-transport.ts'
 import { Connection } from './connection.ts'
@@ -16,6 +17,7 @@ import { type Call, Requests } from './requests.ts'
 import { type UntypedResource, resourceClient } from './resource-client.ts'
 import type { SubscriptionQuery } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { trafficOf } from './traffic.ts'
 import { webSocketTransport } from './web-socket-transport.ts'
 
 /** A client without its types: joins connection, requests and subscriptions. */
@@ -31,13 +33,18 @@ export class ClientCore {
   #flushing = false
 
   constructor(options: ClientOptions) {
-    const { url, client, token = null, clock = systemClock, random = Math.random, report = reportUncaught } = options
+    const { url, client, token = null, codec = jsonCodec } = options
+    const { clock = systemClock, random = Math.random, report = reportUncaught } = options
     const limits = { ...defaultClientLimits, ...options.limits }
     const newId = (): string => (++this.#lastId).toString(36)
     this.#report = report
     this.frames = new Listeners(report)
+    const traffic = trafficOf(
+      () => this.#requests,
+      () => this.#subscriptions,
+    )
     const connection = new Connection(
-      { url, token, client, transports: transportsOf(options), clock, random, limits, report, newId },
+      { url, token, client, codec, transports: transportsOf(options), traffic, clock, random, limits, report, newId },
       {
         starting: () => this.#subscriptions.revive(),
         opened: () => [...this.#subscriptions.opened(), ...this.#requests.take('greeted')],
@@ -74,6 +81,8 @@ export class ClientCore {
         phase: () => connection.phase,
         send: (messages) => connection.send(messages),
         frameLimit: () => connection.limits.frame,
+        bytes: (message) => connection.bytes(message),
+        settled: () => connection.advance(),
       },
       limits,
     )
@@ -82,6 +91,8 @@ export class ClientCore {
       now: () => clock.monotonic(),
       welcomed: () => connection.phase === 'welcome',
       limits: () => connection.limits,
+      bytes: (message) => connection.bytes(message),
+      shown: () => connection.advance(),
       send: (messages) => connection.send(messages),
       wait: (wait, run) => connection.wait(wait, run),
       recovery: (recovery) => connection.state.set({ recovery }),
@@ -179,6 +190,6 @@ export class ClientCore {
 }
 
 function transportsOf({ transport, WebSocket }: ClientOptions): readonly ClientTransport[] {
-  if (transport === undefined) return [webSocketTransport(WebSocket)]
+  if (transport === undefined) return [webSocketTransport({ WebSocket })]
   return 'connect' in transport ? [transport] : transport
 }

@@ -1,6 +1,7 @@
 import type { Api, Report, Resource, ResourceTypes } from '@rtapi/core'
 import type { HelloMessage } from '@rtapi/core/protocol'
 import type { ClientClock } from './client-clock.ts'
+import type { ClientCodec } from './client-codec.ts'
 import { ClientCore } from './client-core.ts'
 import type { ClientLimits } from './client-limits.ts'
 import type { ClientTransport } from './client-transport.ts'
@@ -19,8 +20,13 @@ export interface ClientOptions {
    * what it gave; if it throws, the client tries again later. @default null, nobody
    */
   readonly token?: TokenSource
-  /** How to reach the server; of several, the next is tried after one that did not get through. @default WebSocket */
+  /**
+   * How to reach the server. Of several, in order of preference, the next is tried at once after one that does not get
+   * through, and the better ones are tried again in the background while a lesser one is in use. @default WebSocket
+   */
   readonly transport?: ClientTransport | readonly ClientTransport[]
+  /** Writes and reads frames; the server must have the same. Transports over HTTP speak JSON in any case. @default JSON */
+  readonly codec?: ClientCodec
   /** For a platform without a `WebSocket` of its own. @default globalThis.WebSocket */
   readonly WebSocket?: WebSocketConstructor
   /** Told to the server, for its logs. */

@@ -1,6 +1,7 @@
 import type { Report } from '@rtapi/core'
 import { Listeners } from './listeners.ts'
 import type { Recovery } from './subscriptions.ts'
+import type { Fallback } from './transport-choice.ts'
 
 /**
  * - `idle`: nothing has asked for the connection yet.
@@ -16,6 +17,8 @@ export interface ConnectionState {
   readonly status: ConnectionStatus
   /** The transport in use, or tried last. */
   readonly transport: string | undefined
+  /** Why a transport other than the first is in use; absent with the first. */
+  readonly fallback: Fallback | undefined
   /** Who the server says is signed in. */
   readonly user: string | number | undefined
   /** Why the last link or attempt failed; absent while all is well. */
@@ -39,6 +42,7 @@ export class ConnectionStateStore implements ConnectionStore {
   #state: ConnectionState = {
     status: 'idle',
     transport: undefined,
+    fallback: undefined,
     user: undefined,
     error: undefined,
     retryIn: undefined,

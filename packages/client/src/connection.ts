@@ -1,62 +1,25 @@
-import type { Report } from '@rtapi/core'
 import {
   type ClientMessage,
   type HelloMessage,
   RtapiError,
-  type ServerMessage,
   type WelcomeMessage,
   closeCodes,
   defaultLimits,
 } from '@rtapi/core/protocol'
 import { Authentication } from './authentication.ts'
 import { backoffDelay } from './backoff.ts'
-import type { ClientClock } from './client-clock.ts'
 import type { ClientTransport } from './client-transport.ts'
+import type { ConnectionEvents, ConnectionOptions } from './connection-options.ts'
 import { ConnectionStateStore } from './connection-state.ts'
 import { Credentials, type TokenSource } from './credentials.ts'
+import { frameBytes } from './frames.ts'
 import { type ContentMessage, Link, type LinkEnd } from './link.ts'
+import { Move } from './move.ts'
 import type { LinkPhase } from './requests.ts'
 import { SessionRenewal } from './session-renewal.ts'
-
-export interface ConnectionLimits {
-  /** Milliseconds until an attempt is given up: for the token, and again for the link with its `welcome`. */
-  readonly connectTimeout: number
-  /** Milliseconds: the shortest and the longest wait between attempts. */
-  readonly backoffMinimum: number
-  readonly backoffMaximum: number
-  /** Milliseconds a connection must have lived for the waits to start over. */
-  readonly stableAfter: number
-}
-
-export interface ConnectionOptions {
-  readonly url: string
-  readonly token: TokenSource
-  /** At least one. The next one is tried after one that did not reach the server. */
-  readonly transports: readonly ClientTransport[]
-  readonly client: HelloMessage['client']
-  readonly clock: ClientClock
-  readonly random: () => number
-  readonly limits: ConnectionLimits
-  readonly report: Report
-  readonly newId: () => string
-}
-
-/** Hears of the connection. */
-export interface ConnectionEvents {
-  /** Starts from `idle` or `closed`. */
-  starting(): void
-  /** A link is open: answers what to send right behind `hello`. */
-  opened(): readonly ClientMessage[]
-  /** The session is known. `another`: it is not that of the link before. */
-  welcomed(session: { readonly another: boolean }): void
-  received(message: ContentMessage): void
-  settled(): void
-  /** The link is gone. `another`: whoever was signed in no longer is. */
-  lost(session: { readonly another: boolean }): void
-  /** The connection is over until it is started again. `denied`: what was shown may no longer be. */
-  closed(error: Error, access: { readonly denied: boolean }): void
-  frame(direction: 'in' | 'out', messages: readonly (ClientMessage | ServerMessage)[]): void
-}
+import { TransportChoice } from './transport-choice.ts'
+import { Upgrade } from './upgrade.ts'
+import { whenOnline } from './when-online.ts'
 
 /** Keeps a link to the server for as long as it is wanted: opens, listens, backs off, tries again, or gives up. */
 export class Connection {
@@ -66,8 +29,11 @@ export class Connection {
   readonly #credentials: Credentials
   readonly #authentication: Authentication
   readonly #renewal: SessionRenewal
+  readonly #choice: TransportChoice
+  readonly #upgrade: Upgrade
+  readonly #move: Move
+  /** The link in use. */
   #link: Link | undefined
-  #transport = 0
   /** Counts attempts; what belongs to an earlier one is out of date. */
   #attempt = 0
   /** Attempts that failed since the connection was last stable. */
@@ -83,20 +49,44 @@ export class Connection {
   #unlisten: (() => void) | undefined
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
+    const { clock, random, limits, traffic } = options
     this.#options = options
     this.#events = events
+    this.#choice = new TransportChoice(options.transports)
     this.state = new ConnectionStateStore(options.report)
     this.#credentials = new Credentials(options.token)
     this.#authentication = new Authentication(this.#credentials, {
       newId: options.newId,
       send: (messages) => this.send(messages),
       welcomed: () => this.phase === 'welcome',
+      taken: (token) => {
+        if (this.#link !== undefined) this.#link.token = token
+      },
     })
     this.#renewal = new SessionRenewal({
-      renew: () => this.#authentication.authenticate(undefined),
+      renew: () => this.#authenticate(undefined),
       wait: (attempt, run) => this.wait({ attempt, least: 0 }, run),
-      now: () => options.clock.monotonic(),
+      now: () => clock.monotonic(),
       problem: (error) => this.state.set({ error }),
+    })
+    this.#move = new Move({
+      clock,
+      traffic,
+      authenticating: () => this.#authentication.pending,
+      use: (link) => this.#use(link),
+      abandoned: () => this.#upgrade.watch(this.#choice.better),
+    })
+    this.#upgrade = new Upgrade({
+      clock,
+      random,
+      limits,
+      ask: (done, failed) => this.#authentication.ask(done, failed),
+      open: (transport, token) => this.#createLink(transport, { timeout: limits.connectTimeout, token: () => token }),
+      found: (link) => this.#found(link),
+      failed: (transport, error) => {
+        this.#choice.probeFailed(transport, error)
+        this.state.set({ fallback: this.#choice.fallback })
+      },
     })
   }
 
@@ -110,6 +100,16 @@ export class Connection {
 
   get limits(): Pick<WelcomeMessage['limits'], 'frame' | 'have'> {
     return this.#limits
+  }
+
+  /** Bytes of a message on the link in use. */
+  bytes(message: ClientMessage): number {
+    return frameBytes(this.#link?.codec ?? this.#options.codec, message)
+  }
+
+  /** Something was answered or shown. */
+  advance(): void {
+    this.#move.check()
   }
 
   /** Sends messages, if there is a link. */
@@ -137,9 +137,16 @@ export class Connection {
   }
 
   authenticate(source: TokenSource | undefined): Promise<void> {
-    const done = this.#authentication.authenticate(source)
+    const done = this.#authenticate(source)
     this.start()
     return done
+  }
+
+  /** A link that was opened with the credentials of before is of no use any more. */
+  #authenticate(source: TokenSource | undefined): Promise<void> {
+    this.#upgrade.restart()
+    this.#move.abandon()
+    return this.#authentication.authenticate(source)
   }
 
   /** Calls `run` after the n-th wait of the back-off, but not before `least` milliseconds; returns its undo. */
@@ -163,45 +170,59 @@ export class Connection {
       if (attempt === this.#attempt) this.#retry(error, undefined)
     }
     this.#cancelWait = clock.setTimer(limits.connectTimeout, () => failed(new Error('the token did not come in time')))
-    this.#authentication.ask(() => {
-      if (attempt === this.#attempt) this.#open()
+    this.#authentication.ask((token) => {
+      if (attempt !== this.#attempt) return
+      this.#authentication.token = token
+      this.#open()
     }, failed)
   }
 
   #open(): void {
     this.#cancelWait?.()
-    const { transports, url, client, clock, limits } = this.#options
-    const transport = transports[this.#transport % transports.length]
-    this.state.set({ transport: transport?.name })
-    if (transport === undefined) return
+    const { connectTimeout, fallbackTimeout } = this.#options.limits
+    const timeout = this.#choice.hasNext ? Math.min(fallbackTimeout, connectTimeout) : connectTimeout
+    const token = (): string | null => {
+      this.#authentication.greeting()
+      return this.#authentication.token
+    }
     try {
-      this.#link = new Link(
-        transport,
-        {
-          url,
-          clock,
-          timeout: limits.connectTimeout,
-          frameLimit: () => this.#limits.frame,
-          hello: () => {
-            this.#authentication.greeting()
-            const { token } = this.#authentication
-            return { ...(token === null ? {} : { token }), ...(client === undefined ? {} : { client }) }
-          },
-        },
-        {
-          opened: () => this.#events.opened(),
-          welcomed: (welcome) => this.#welcomed(welcome),
-          received: (message) => this.#received(message),
-          settled: () => this.#events.settled(),
-          ended: (end) => this.#ended(end),
-          frame: (direction, messages) => this.#events.frame(direction, messages),
-        },
-      )
+      const { current } = this.#choice
+      this.state.set({ transport: current.name, retryIn: undefined })
+      this.#link = this.#createLink(current, { timeout, token })
     } catch (error) {
       this.#giveUp(error instanceof Error ? error : new Error('the transport failed', { cause: error }), {
         denied: false,
       })
     }
+  }
+
+  /** Opens a link; what it has to tell depends on what it is by then: the link in use, one before it, or one to come. */
+  #createLink(
+    transport: ClientTransport,
+    { timeout, token }: { readonly timeout: number; readonly token: () => string | null },
+  ): Link {
+    const { url, codec, client, clock } = this.#options
+    const hello = (): Omit<HelloMessage, 'type' | 'versions'> => {
+      const told = token()
+      return { ...(told === null ? {} : { token: told }), ...(client === undefined ? {} : { client }) }
+    }
+    const link: Link = new Link(
+      transport,
+      { url, codec, clock, timeout, frameLimit: () => this.#limits.frame, hello },
+      {
+        opened: () => (link === this.#link ? this.#events.opened() : []),
+        welcomed: (welcome) => (link === this.#link ? this.#welcomed(welcome) : this.#upgrade.welcomed(link)),
+        received: (message) => {
+          if (link === this.#link) this.#received(message)
+          // What the views show is the business of the link in use alone.
+          else if (message.type === 'reply') this.#events.received(message)
+        },
+        settled: () => this.#events.settled(),
+        ended: (end) => this.#ended(link, end),
+        frame: (direction, messages) => this.#events.frame(direction, messages),
+      },
+    )
+    return link
   }
 
   #welcomed({ user, limits }: WelcomeMessage): void {
@@ -211,9 +232,11 @@ export class Connection {
     this.#refused = false
     this.#everLive = true
     this.#liveSince = this.#options.clock.monotonic()
-    this.state.set({ status: 'live', user, error: undefined })
+    this.#choice.welcomed()
+    this.state.set({ status: 'live', user, error: undefined, fallback: this.#choice.fallback })
     this.#authentication.welcomed()
     this.#events.welcomed({ another })
+    this.#upgrade.watch(this.#choice.better)
   }
 
   #received(message: ContentMessage): void {
@@ -222,21 +245,70 @@ export class Connection {
     } else if (message.type !== 'reply' || !this.#authentication.reply(message)) this.#events.received(message)
   }
 
+  // ── The move to a better transport ────────────────────────────────────────────────────────────────────────────────
+
+  /** A link of a better transport was welcomed. Somebody else's is of no use: the source of tokens is ahead of us. */
+  #found(link: Link): boolean {
+    if (this.#session === undefined || link.welcome?.user !== this.#session.user) return false
+    this.#move.begin(link)
+    return true
+  }
+
+  /** Takes another link as the one in use; answers the one before. */
+  #use(link: Link): Link | undefined {
+    const before = this.#link
+    this.#link = link
+    this.#limits = link.welcome?.limits ?? this.#limits
+    this.#liveSince = this.#options.clock.monotonic()
+    this.#renewal.stop()
+    this.#authentication.movedTo(link.token)
+    this.#choice.use(link.transport)
+    this.state.set({ transport: link.transport.name, error: undefined, fallback: this.#choice.fallback })
+    this.#upgrade.watch(this.#choice.better)
+    return before
+  }
+
   // ── The end of a link ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  #ended(end: LinkEnd): void {
+  #ended(link: Link, end: LinkEnd): void {
+    if (this.#upgrade.isCandidate(link)) this.#upgrade.ended(link, end)
+    else if (link === this.#move.next) this.#move.nextEnded()
+    else if (link === this.#move.former) this.#move.formerEnded()
+    else if (link === this.#link) this.#lost(end)
+  }
+
+  /** The link in use is gone. */
+  #lost(end: LinkEnd): void {
     const another = end.code === closeCodes.sessionChanged
-    const lived = this.#link?.welcome !== undefined
-    const stable = lived && this.#options.clock.monotonic() - this.#liveSince >= this.#options.limits.stableAfter
+    const lived = this.#link?.welcome && this.#options.clock.monotonic() - this.#liveSince
+    const { stableAfter, upgradeMaximum } = this.#options.limits
+    const stable = lived !== undefined && lived >= stableAfter
     if (stable) this.#failures = 0
+    if (stable && lived >= upgradeMaximum) this.#upgrade.lasted()
+    // Another link may take over, unless the end is about who this is.
+    const same = end.again && !another && !this.#authentication.pending && !this.#authentication.changed
+    if (same && this.#move.takeOver()) return
     this.#dropLink()
     if (another) this.#session = undefined
     this.#events.lost({ another })
-    this.#transport = end.reached ? 0 : this.#transport + 1
     const { error } = end
-    if (end.code === closeCodes.unauthenticated) this.#askOnceMore(error, { hurry: stable || !lived })
+    const next = this.#choice.ended({
+      reached: end.reached,
+      // What the server ends is not for the transport to answer for.
+      lived: lived === undefined || end.code >= 4000 ? undefined : stable ? 'long' : 'short',
+      error,
+    })
+    if (end.code === closeCodes.unauthenticated) this.#askOnceMore(error, { hurry: stable || lived === undefined })
     else if (!end.again) this.#giveUp(error, { denied: deniedCodes.has(end.code) })
+    else if (next) this.#tryNext(error)
     else this.#retry(error, end.after ?? (another && this.#authentication.pending ? 0 : undefined))
+  }
+
+  /** The next transport, at once and with the same token. */
+  #tryNext(error: Error): void {
+    this.#attempt++
+    this.state.set({ status: this.#everLive ? 'reconnecting' : 'connecting', error })
+    this.#open()
   }
 
   #askOnceMore(error: Error, { hurry }: { readonly hurry: boolean }): void {
@@ -248,6 +320,8 @@ export class Connection {
 
   #dropLink(): void {
     this.#link = undefined
+    this.#upgrade.stop()
+    this.#move.stop()
     this.#renewal.stop()
     this.#authentication.lost()
   }
@@ -275,6 +349,7 @@ export class Connection {
 
   /** The machine has a network again. */
   #online(): void {
+    this.#upgrade.soon()
     if (this.#link !== undefined) this.#link.probe()
     else if (this.state.getSnapshot().retryIn !== undefined) this.#connect()
   }
@@ -282,10 +357,3 @@ export class Connection {
 
 /** Close codes after which the client must show nothing more. */
 const deniedCodes: ReadonlySet<number> = new Set([closeCodes.unauthenticated, closeCodes.forbidden, closeCodes.revoked])
-
-/** Calls `run` whenever the browser says that it is online again; returns its undo. */
-function whenOnline(run: () => void): () => void {
-  if (typeof globalThis.addEventListener !== 'function') return () => undefined
-  globalThis.addEventListener('online', run)
-  return () => globalThis.removeEventListener('online', run)
-}

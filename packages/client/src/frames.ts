@@ -1,32 +1,40 @@
 import type { ClientMessage, ServerMessage } from '@rtapi/core/protocol'
+import type { ClientCodec } from './client-codec.ts'
 
 /**
- * Characters up to which messages share a frame: a JSON value takes two at least, so the frame also stays below the
- * server's limit of values (10,000). The batch limit is its limit of messages.
+ * Sizes up to which messages share a frame, so that it also stays below the server's limit of values (10,000): in JSON a
+ * value takes two characters at least, in a codec of bytes one. The batch limit is its limit of messages.
  */
-const SHARED_FRAME = 16_384
+const SHARED_TEXT = 16_384
+const SHARED_BYTES = 8_192
 const BATCH = 100
 
 /**
  * Writes messages as frames, in order, as few as the server's limits allow.
  * @param limit - bytes of one frame; a message that is longer goes alone.
  */
-export function encodeFrames(messages: readonly ClientMessage[], limit: number): string[] {
-  // A character takes three bytes at most.
-  const characters = Math.min(SHARED_FRAME, limit / 3)
-  const frames: string[] = []
-  let batch: string[] = []
+export function encodeFrames(
+  codec: ClientCodec,
+  messages: readonly ClientMessage[],
+  limit: number,
+): (string | Uint8Array)[] {
+  const frames: (string | Uint8Array)[] = []
+  let batch: ClientMessage[] = []
+  let alone: string | Uint8Array = ''
   let size = 0
   const flush = (): void => {
-    if (batch.length > 0) frames.push(batch.length === 1 ? batch.join() : `[${batch.join()}]`)
+    if (batch.length > 0) frames.push(batch.length === 1 ? alone : codec.encode(batch))
     batch = []
     size = 0
   }
   for (const message of messages) {
-    const text = JSON.stringify(message)
-    if (size + text.length > characters || batch.length === BATCH) flush()
-    batch.push(text)
-    size += text.length + 1
+    const data = codec.encode(message)
+    // A character takes three bytes at most.
+    const most = typeof data === 'string' ? Math.min(SHARED_TEXT, limit / 3) : Math.min(SHARED_BYTES, limit - 8)
+    if (size + data.length > most || batch.length === BATCH) flush()
+    batch.push(message)
+    alone = data
+    size += data.length + 1
   }
   flush()
   return frames
@@ -41,16 +49,17 @@ export function asSent<T>(message: T): T {
 }
 
 /** Bytes of a message on the wire. */
-export function frameBytes(message: ClientMessage): number {
-  return new TextEncoder().encode(JSON.stringify(message)).length
+export function frameBytes(codec: ClientCodec, message: ClientMessage): number {
+  const data = codec.encode(message)
+  return typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
 }
 
 /**
  * Reads a frame of the server: its messages in order, those without a `type` left out.
- * @throws SyntaxError if the text is no JSON.
+ * @throws whatever the codec throws for what it cannot read.
  */
-export function decodeFrame(text: string): readonly ServerMessage[] {
-  const frame: unknown = JSON.parse(text)
+export function decodeFrame(codec: ClientCodec, data: string | Uint8Array): readonly ServerMessage[] {
+  const frame = codec.decode(data)
   // The server's messages are taken at their word: only what has a type is one, and unknown types and fields are ignored.
   return (Array.isArray(frame) ? frame : [frame]).filter(
     (message: unknown): message is ServerMessage =>

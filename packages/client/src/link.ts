@@ -11,6 +11,7 @@ import {
   subprotocol,
 } from '@rtapi/core/protocol'
 import type { ClientClock } from './client-clock.ts'
+import type { ClientCodec } from './client-codec.ts'
 import type { ClientTransport, TransportLink } from './client-transport.ts'
 import { errorFromClose } from './errors.ts'
 import { decodeFrame, encodeFrames } from './frames.ts'
@@ -27,7 +28,7 @@ export interface LinkEnd {
   readonly again: boolean
   /** Milliseconds the server asks to wait. */
   readonly after: number | undefined
-  /** The transport got through: the server has said something. */
+  /** The transport got through: the server has welcomed the client, or said why not. */
   readonly reached: boolean
 }
 
@@ -47,6 +48,7 @@ export interface LinkEvents {
 
 export interface LinkOptions {
   readonly url: string
+  readonly codec: ClientCodec
   /** Asked when the link is open. */
   hello(): Omit<HelloMessage, 'type' | 'versions'>
   readonly clock: ClientClock
@@ -61,16 +63,21 @@ export class Link {
   /** `hello` was sent; whatever follows is read after it. */
   greeted = false
   welcome: WelcomeMessage | undefined
+  /** The token that the server has taken last. */
+  token: string | null = null
+  readonly transport: ClientTransport
+  readonly codec: ClientCodec
   readonly #options: LinkOptions
   readonly #events: LinkEvents
   readonly #heartbeat: Heartbeat
   #wire: TransportLink | undefined
   #over = false
-  #reached = false
   #cancelTimeout: () => void
 
   /** @throws whatever the transport throws where it can never open a link. */
   constructor(transport: ClientTransport, options: LinkOptions, events: LinkEvents) {
+    this.transport = transport
+    this.codec = transport.codec ?? options.codec
     this.#options = options
     this.#events = events
     this.#heartbeat = new Heartbeat(options.clock, {
@@ -79,11 +86,14 @@ export class Link {
     })
     this.#wire = transport.connect({
       url: options.url,
-      protocols: [subprotocol('json')],
+      codec: this.codec.name,
+      protocols: [subprotocol(this.codec.name)],
+      clock: options.clock,
+      token: () => this.token,
       onOpen: () => this.#open(),
-      onFrame: (text) => this.#frame(text),
-      onClose: (code, reason) => {
-        this.#end({ code, reason })
+      onFrame: (data) => this.#frame(data),
+      onClose: (code, reason, after) => {
+        this.#end({ code, reason, ...(after === undefined ? {} : { after }) })
         this.#events.settled()
       },
     })
@@ -96,7 +106,7 @@ export class Link {
   send(messages: readonly ClientMessage[]): void {
     if (!this.greeted || this.#over || messages.length === 0) return
     this.#events.frame('out', messages)
-    for (const frame of encodeFrames(messages, this.#options.frameLimit())) this.#wire?.send(frame)
+    for (const frame of encodeFrames(this.codec, messages, this.#options.frameLimit())) this.#wire?.send(frame)
   }
 
   /** Asks the server for a sign of life now. */
@@ -116,15 +126,16 @@ export class Link {
   #open(): void {
     if (this.#over) return
     this.greeted = true
-    this.send([{ type: 'hello', versions: [PROTOCOL_VERSION], ...this.#options.hello() }, ...this.#events.opened()])
+    const hello = this.#options.hello()
+    this.token = hello.token ?? null
+    this.send([{ type: 'hello', versions: [PROTOCOL_VERSION], ...hello }, ...this.#events.opened()])
   }
 
-  #frame(text: string): void {
+  #frame(data: string | Uint8Array): void {
     if (this.#over) return
-    this.#reached = true
     this.#heartbeat.heard()
     try {
-      const messages = decodeFrame(text)
+      const messages = decodeFrame(this.codec, data)
       this.#events.frame('in', messages)
       for (const message of messages) if (!this.#over) this.#message(message)
     } catch (error) {
@@ -161,19 +172,21 @@ export class Link {
     again = comesBack(code),
     after,
   }: Pick<GoodbyeMessage, 'reason' | 'after'> & { readonly code: number; readonly again?: boolean }): void {
-    this.#finish({ code, again, after, error: errorFromClose(code, reason) })
+    const reached = this.welcome !== undefined || code >= 4000
+    this.#finish({ code, again, after, reached, error: errorFromClose(code, reason) })
   }
 
   /** The link is of no more use. */
   #lose(message: string, cause?: unknown): void {
     const error = new RtapiError('unavailable', `the link was given up: ${message}`, { cause })
-    this.#finish({ code: closeCodes.heartbeat, again: true, after: undefined, error })
+    const reached = this.welcome !== undefined
+    this.#finish({ code: closeCodes.heartbeat, again: true, after: undefined, reached, error })
     this.#events.settled()
   }
 
-  #finish(end: Omit<LinkEnd, 'reached'>): void {
+  #finish(end: LinkEnd): void {
     if (this.#over) return
     this.close(end.code >= 4000 ? end.code : 1000, '')
-    this.#events.ended({ ...end, reached: this.#reached })
+    this.#events.ended(end)
   }
 }

@@ -10,7 +10,6 @@ import {
   type WireRow,
 } from '@rtapi/core/protocol'
 import { errorFromWire } from './errors.ts'
-import { frameBytes } from './frames.ts'
 import type { KnownRows } from './known-rows.ts'
 import { ViewRows } from './view-rows.ts'
 import type { ViewState } from './live-view.ts'
@@ -25,6 +24,8 @@ export interface SubscriptionPort {
   now(): number
   /** The server's limits: bytes of a frame, keys in `have`. */
   limits(): { readonly frame: number; readonly have: number }
+  /** Bytes of a message on the link in use. */
+  bytes(message: SubscribeMessage): number
   /** Ends the subscription of this id at the server. */
   leave(id: string): void
   /** Subscribes again: now, or after the n-th wait of the back-off, but not before `least` milliseconds. */
@@ -58,6 +59,8 @@ export class Subscription {
   /** The rows are those of a whole view, now or before. */
   #whole = false
   #live = false
+  /** It was live on the link before, and will be on this one as soon as that has made it whole. */
+  #carried = false
   #resuming = false
   #parts: Parts | undefined
   #ended: 'closed' | 'with-connection' | undefined
@@ -73,13 +76,18 @@ export class Subscription {
   }
 
   get state(): ViewState<Row> {
-    const status = this.#ended !== undefined ? 'ended' : this.#live ? 'live' : this.#whole ? 'stale' : 'loading'
+    const status = this.#ended !== undefined ? 'ended' : this.#live || this.#carried ? 'live' : this.#whole ? 'stale' : 'loading'
     return { rows: this.#rows.rows, status, error: this.#error }
   }
 
   /** Waits for the end of a snapshot. */
   get awaiting(): boolean {
     return this.id !== undefined && !this.#live
+  }
+
+  /** Shown as live while another link takes over. */
+  get carried(): boolean {
+    return this.#carried
   }
 
   get closed(): boolean {
@@ -106,18 +114,34 @@ export class Subscription {
     return resumed ?? message
   }
 
+  /**
+   * Begins on another link which takes over from one that stands: what was live stays so, with the rows as they are, until
+   * the new link has made it whole. Answers what to send.
+   */
+  carry(): SubscribeMessage | undefined {
+    const shownLive = this.#live || this.#carried
+    const message = this.begin()
+    this.#carried = shownLive && message !== undefined
+    return message
+  }
+
+  /** The new link takes too long: what is shown can no longer be called live. */
+  dropCarried(): void {
+    this.#carried = false
+  }
+
   #resume(message: SubscribeMessage): SubscribeMessage | undefined {
     const limits = this.#port.limits()
     if (!this.#whole || this.#position === undefined || this.#rows.size > limits.have) return undefined
     const resumed = { ...message, since: this.#position, have: this.#rows.keys }
-    return frameBytes(resumed) > limits.frame ? undefined : resumed
+    return this.#port.bytes(resumed) > limits.frame ? undefined : resumed
   }
 
   #forgetLink(): void {
     this.id = undefined
     this.feed = undefined
     this.#parts = undefined
-    this.#live = false
+    this.#live = this.#carried = false
   }
 
   /**
@@ -142,6 +166,7 @@ export class Subscription {
     this.feed = message.feed
     this.#position = message.position
     this.#live = true
+    this.#carried = false
     this.#liveSince = this.#port.now()
     this.#error = undefined
     this.#whole = true
@@ -174,15 +199,22 @@ export class Subscription {
     this.feed = undefined
     this.#position = undefined
     this.#parts = undefined
-    this.#live = this.#resuming = false
+    this.#live = this.#carried = this.#resuming = false
     if (message.reason === 'policy') this.drop()
   }
 
   /** The server has ended it. */
   end({ error, again }: EndMessage): void {
     this.id = undefined
+    if (again ?? error?.retryable ?? false) {
+      // While it is carried the trouble is the new link's, such as too many subscriptions at once, and soon over.
+      const carried = this.#carried
+      if (!carried) this.#error = error && errorFromWire(error)
+      this.#retry(error?.retryAfter ?? 1)
+      this.#carried = carried
+      return
+    }
     this.#error = error && errorFromWire(error)
-    if (again ?? error?.retryable ?? false) return this.#retry(error?.retryAfter ?? 1)
     this.#forgetLink()
     this.#ended = 'closed'
     if (error?.code === 'forbidden' || error?.code === 'unauthenticated') this.drop()

@@ -5,6 +5,7 @@ import type {
   ResetMessage,
   Row,
   SnapshotMessage,
+  SubscribeMessage,
 } from '@rtapi/core/protocol'
 import type { KnownRows } from './known-rows.ts'
 import type { ViewState } from './live-view.ts'
@@ -32,12 +33,16 @@ export interface SubscriptionsPort {
   /** Milliseconds that only grow. */
   now(): number
   limits(): { readonly frame: number; readonly have: number }
+  /** Bytes of a message on the link in use. */
+  bytes(message: SubscribeMessage): number
   /** Sends messages if there is a link. */
   send(messages: readonly ClientMessage[]): void
   /** Whether the server knows who is there. Until then subscriptions wait for `opened` and `welcomed`. */
   welcomed(): boolean
   /** Calls `run` after the n-th wait of the back-off, but not before `least` milliseconds; returns its undo. */
   wait(wait: { readonly attempt: number; readonly least: number }, run: () => void): () => void
+  /** Every view shows its state of now. */
+  shown(): void
   /** Absent: no view had rows to keep. */
   recovery(recovery: Recovery | undefined): void
 }
@@ -55,6 +60,8 @@ export class Subscriptions {
   readonly #recovering = new Set<Subscription>()
   #recovery: Recovery = { resumed: 0, reset: 0, waiting: 0 }
   #log: ChangesMessage[] = []
+  /** Ids that live on at the link before this one. */
+  #left: readonly string[] = []
 
   constructor(known: KnownRows, port: SubscriptionsPort) {
     this.#known = known
@@ -67,6 +74,7 @@ export class Subscriptions {
       newId: () => this.#port.newId(),
       now: () => this.#port.now(),
       limits: () => this.#port.limits(),
+      bytes: (message) => this.#port.bytes(message),
       leave: (id) => this.#port.send([{ type: 'unsubscribe', id }]),
       again: (subscription, wait) => this.#again(subscription, wait),
       recovered: (how) => this.#recovered(subscription, how),
@@ -110,11 +118,39 @@ export class Subscriptions {
     return messages
   }
 
-  /** The link is gone. */
-  lost(): void {
+  /**
+   * Another link takes over: everything begins there, and what is live stays so meanwhile.
+   * @param to - `another` link, while that before it stands; or `back` to the one before.
+   */
+  carry(to: 'another' | 'back'): void {
+    this.#forgetLink()
+    // What the link before still holds of earlier would go on beside what begins there now.
+    if (to === 'back') this.#port.send(this.#left.map((id) => ({ type: 'unsubscribe', id })))
+    this.#left = [...this.#all.keys()].flatMap(({ id }) => id ?? [])
+    const messages = [...this.#all.keys()].flatMap((subscription) => subscription.carry() ?? [])
+    this.#port.send(messages)
+  }
+
+  /** Views are shown as live that the link in use has not made whole. */
+  get carrying(): boolean {
+    for (const subscription of this.#all.keys()) if (subscription.carried) return true
+    return false
+  }
+
+  /** The new link takes too long. */
+  dropCarried(): void {
+    for (const subscription of this.#all.keys()) subscription.dropCarried()
+  }
+
+  #forgetLink(): void {
     for (const undo of this.#waits.values()) undo()
     this.#waits.clear()
     this.#log = []
+  }
+
+  /** The link is gone. */
+  lost(): void {
+    this.#forgetLink()
     for (const subscription of this.#all.keys()) subscription.lost()
   }
 
@@ -176,6 +212,7 @@ export class Subscriptions {
       if (tell !== undefined) tells.push(tell)
     }
     for (const tell of tells) tell()
+    this.#port.shown()
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────────────

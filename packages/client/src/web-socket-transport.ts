@@ -1,30 +1,40 @@
 import type { ClientTransport } from './client-transport.ts'
+import { absoluteUrl } from './transport-url.ts'
 
 /** What the transport uses of a WebSocket: those of browsers, of Node and of the `ws` package have it. */
 export interface WebSocketLike {
+  /** Set to `arraybuffer`. */
+  binaryType: string
   addEventListener(type: 'open' | 'error', listener: () => void): void
   addEventListener(type: 'message', listener: (event: { readonly data?: unknown }) => void): void
   addEventListener(type: 'close', listener: (event: { readonly code: number; readonly reason: string }) => void): void
-  send(data: string): void
+  send(data: string | Uint8Array<ArrayBuffer>): void
   close(code?: number, reason?: string): void
 }
 
 /** A constructor of WebSockets. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike
 
-/**
- * Links over WebSocket.
- * @param Socket - for a platform without a `WebSocket` of its own. @default globalThis.WebSocket
- */
-export function webSocketTransport(Socket?: WebSocketConstructor): ClientTransport {
+export interface WebSocketTransportOptions {
+  /** Where the server listens: `wss:`, `https:`, or relative to the page. @default the `url` of the client */
+  readonly url?: string
+  /** For a platform without a `WebSocket` of its own. @default globalThis.WebSocket */
+  readonly WebSocket?: WebSocketConstructor | undefined
+}
+
+/** Links over WebSocket: the least overhead and delay of all, where nothing between client and server forbids it. */
+export function webSocketTransport(options: WebSocketTransportOptions = {}): ClientTransport {
   return {
     name: 'ws',
     connect(request) {
-      const Constructor: WebSocketConstructor | undefined = Socket ?? globalThis.WebSocket
+      const Constructor: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
       if (Constructor === undefined) {
         throw new TypeError('this platform has no WebSocket: give one to createClient({ WebSocket })')
       }
-      const socket = new Constructor(webSocketUrl(request.url), [...request.protocols])
+      const url = absoluteUrl(options.url ?? request.url, 'wss://example.com/rt')
+      url.protocol = url.protocol.replace(/^http/, 'ws')
+      const socket = new Constructor(url.href, [...request.protocols])
+      socket.binaryType = 'arraybuffer'
       let state: 'opening' | 'open' | 'closing' = 'opening'
       socket.addEventListener('open', () => {
         if (state === 'closing') return
@@ -32,7 +42,9 @@ export function webSocketTransport(Socket?: WebSocketConstructor): ClientTranspo
         request.onOpen()
       })
       socket.addEventListener('message', ({ data }) => {
-        if (state === 'open' && typeof data === 'string') request.onFrame(data)
+        if (state !== 'open') return
+        if (typeof data === 'string') request.onFrame(data)
+        else if (data instanceof ArrayBuffer) request.onFrame(new Uint8Array(data))
       })
       socket.addEventListener('close', ({ code, reason }) => {
         if (state === 'closing') return
@@ -44,7 +56,7 @@ export function webSocketTransport(Socket?: WebSocketConstructor): ClientTranspo
       return {
         send(frame) {
           // Some implementations throw once the socket has begun to close; nothing given after that arrives.
-          if (state === 'open') socket.send(frame)
+          if (state === 'open') socket.send(frame as string | Uint8Array<ArrayBuffer>)
         },
         close(code, reason) {
           state = 'closing'
@@ -53,13 +65,4 @@ export function webSocketTransport(Socket?: WebSocketConstructor): ClientTranspo
       }
     },
   }
-}
-
-/** Page-relative and `http:` addresses are taken as well; not every browser does that by itself. */
-function webSocketUrl(url: string): string {
-  const page = (globalThis as { readonly location?: { readonly href: string } }).location?.href
-  if (!URL.canParse(url, page)) throw new TypeError(`url '${url}': expected an address such as wss://example.com/rt`)
-  const absolute = new URL(url, page)
-  absolute.protocol = absolute.protocol.replace(/^http/, 'ws')
-  return absolute.href
 }

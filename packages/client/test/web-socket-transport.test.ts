@@ -80,7 +80,7 @@ describe.each([
         connect(request) {
           // The first attempts go where nobody listens.
           const url = attempts++ < 2 ? request.url : `ws://127.0.0.1:${port}/rt`
-          return webSocketTransport(WebSocket).connect({ ...request, url })
+          return webSocketTransport({ WebSocket }).connect({ ...request, url })
         },
       },
     })
@@ -100,6 +100,7 @@ test.each([
   onTestFinished(() => void vi.unstubAllGlobals())
   const opened: string[] = []
   class Recorded {
+    binaryType = ''
     constructor(address: string) {
       opened.push(address)
     }

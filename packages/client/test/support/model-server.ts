@@ -121,9 +121,9 @@ export class ModelLink implements TransportLink {
     this.#request = request
   }
 
-  send(frame: string): void {
+  send(frame: string | Uint8Array): void {
     if (this.closed) return
-    for (const message of parseClientFrame(JSON.parse(frame))) {
+    for (const message of parseClientFrame(JSON.parse(String(frame)))) {
       if (message.type === 'broken') throw message.error
       this.inbox.push(message)
     }

@@ -11,7 +11,7 @@ import type { ClientTransport, TransportLink, TransportRequest } from '../../src
 export class ScriptedLink implements TransportLink {
   readonly request: TransportRequest
   /** Frames as the client sent them. */
-  readonly frames: string[] = []
+  readonly frames: (string | Uint8Array)[] = []
   /** How the client closed it. */
   closedByClient: { readonly code: number; readonly reason: string } | undefined
   #inbox: ClientMessage[] = []
@@ -20,10 +20,10 @@ export class ScriptedLink implements TransportLink {
     this.request = request
   }
 
-  send(frame: string): void {
+  send(frame: string | Uint8Array): void {
     if (this.closedByClient !== undefined) return
     this.frames.push(frame)
-    for (const message of parseClientFrame(JSON.parse(frame))) {
+    for (const message of parseClientFrame(JSON.parse(String(frame)))) {
       if (message.type === 'broken') throw message.error
       this.#inbox.push(message)
     }
