@@ -106,7 +106,9 @@ export class Subscription {
   /** Begins on a link: answers what to send. */
   begin(): SubscribeMessage | undefined {
     if (this.#ended !== undefined) return undefined
+    const carried = this.#carried
     this.#forgetLink()
+    this.#carried = carried
     this.id = this.#port.newId()
     const message: SubscribeMessage = { type: 'subscribe', id: this.id, ...this.#query }
     const resumed = this.#resume(message)

@@ -1,7 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ConnectionState } from '../src/index.ts'
 import { liveClient, scriptedClient, settle } from './support/scripted-client.ts'
-import { ScriptedTransport } from './support/scripted-transport.ts'
 
 describe('connecting', () => {
   test('begins with the first use, not before', () => {
@@ -166,29 +165,6 @@ describe('coming back', () => {
       error: { cause: expect.any(SyntaxError) as Error },
     })
     expect(transport.link.closedByClient).toBeDefined()
-  })
-
-  test('the next transport is tried when one does not get through, the first one again after a lost link', () => {
-    const first = new ScriptedTransport('ws')
-    const second = new ScriptedTransport('long-polling')
-    const { client, clock } = scriptedClient({ transport: [first, second] })
-    const retry = (): void => clock.advance(client.connection.getSnapshot().retryIn ?? 0)
-    client.connect()
-    first.link.drop()
-    retry()
-    expect(client.connection.getSnapshot().transport).toBe('long-polling')
-    second.link.open().welcome()
-    second.link.drop()
-    retry()
-    expect(first.links).toHaveLength(2)
-    // Open, but nothing comes through.
-    first.link.open()
-    clock.advance(10_000)
-    retry()
-    expect(second.links).toHaveLength(2)
-    second.link.drop()
-    retry()
-    expect(first.links).toHaveLength(3)
   })
 })
 
