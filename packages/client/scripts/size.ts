@@ -1,5 +1,5 @@
-// Prints what the client costs a page: `node packages/client/scripts/size.ts`. Everything that it exports is counted, and
-// all that it takes from @rtapi/core/protocol.
+// Prints what the client costs a page: `node packages/client/scripts/size.ts`. What an application imports is counted, and
+// all that this takes from @rtapi/core/protocol.
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
@@ -11,17 +11,26 @@ export interface Size {
   readonly gzipped: number
 }
 
-/** Bundles the client. */
-export async function measure(): Promise<Size> {
+const index = fileURLToPath(new URL('../src/index.ts', import.meta.url))
+const entry = '\0what-an-application-imports'
+
+/** Bundles what an application that imports these names would get. */
+export async function measure(names: readonly string[]): Promise<Size> {
   const result = await build({
     configFile: false,
     logLevel: 'error',
     resolve: { conditions: ['rtapi-source', 'module', 'browser', 'production'] },
+    plugins: [
+      {
+        name: 'entry',
+        resolveId: (id) => (id === entry ? id : null),
+        load: (id) => (id === entry ? `export { ${names.join(', ')} } from ${JSON.stringify(index)}` : null),
+      },
+    ],
     build: {
       write: false,
       target: 'es2023',
-      lib: { entry: fileURLToPath(new URL('../src/index.ts', import.meta.url)), formats: ['es'] },
-      rolldownOptions: { output: { minify: true } },
+      rolldownOptions: { input: entry, preserveEntrySignatures: 'strict', output: { minify: true } },
     },
   })
   const outputs = [result].flat().flatMap((bundle) => ('output' in bundle ? bundle.output : []))
@@ -30,6 +39,10 @@ export async function measure(): Promise<Size> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { minified, gzipped } = await measure()
-  process.stdout.write(`@rtapi/client: ${minified} bytes minified, ${gzipped} gzipped\n`)
+  const base = await measure(['createClient'])
+  process.stdout.write(`createClient: ${base.minified} bytes minified, ${base.gzipped} gzipped\n`)
+  for (const name of ['longPollingTransport', 'eventStreamTransport', 'socketIoTransport']) {
+    const { minified, gzipped } = await measure(['createClient', name])
+    process.stdout.write(`  with ${name}: ${minified - base.minified} more, ${gzipped - base.gzipped} gzipped\n`)
+  }
 }
