@@ -56,6 +56,8 @@ export class HttpLink implements TransportLink {
   #state: 'open' | 'closing' | 'over' = 'open'
   #queue: string[] = []
   #sending = false
+  /** Repeated with each request, so that whatever spreads requests over processes can keep a link on one of them. */
+  readonly #name = randomName()
   #session: string | undefined
   #sequence = 0
   #cursor = 0
@@ -218,6 +220,7 @@ export class HttpLink implements TransportLink {
       credentials,
       cache: 'no-store',
       headers: {
+        'rtapi-open': this.#name,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(typeof own === 'function' ? own() : own),
@@ -240,7 +243,7 @@ export class HttpLink implements TransportLink {
   /** The first frame makes the session; it is repeated under the same name, so that it makes one alone. */
   async #open(): Promise<void> {
     const [body = ''] = this.#queue.splice(0, 1)
-    const headers = { 'rtapi-open': randomName(), 'rtapi-cursor': '0' }
+    const headers = { 'rtapi-cursor': '0' }
     const question = { method: 'POST', path: '', headers, body, signal: this.#sent.signal } as const
     const opened = await this.ask(question, async (response) => this.takeAnswer(await response.text()), 1)
     if (opened === undefined) this.#queue = []
@@ -250,7 +253,14 @@ export class HttpLink implements TransportLink {
   async #post(): Promise<void> {
     const body = this.#takeShared()
     const headers = { 'rtapi-session': this.session, 'rtapi-sequence': String(++this.#sequence) }
-    const question = { method: 'POST', path: '', headers, body, signal: this.#sent.signal, timeout: POST_TIMEOUT } as const
+    const question = {
+      method: 'POST',
+      path: '',
+      headers,
+      body,
+      signal: this.#sent.signal,
+      timeout: POST_TIMEOUT,
+    } as const
     const answered = await this.ask(question, async (response) => readAnswer(await response.text()))
     if (answered === undefined) this.#queue = []
   }
@@ -286,5 +296,7 @@ export class HttpLink implements TransportLink {
 
 /** 128 random bits in letters that a header may hold. */
 function randomName(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).reduce((name, byte) => name + byte.toString(16).padStart(2, '0'), '')
+  return crypto
+    .getRandomValues(new Uint8Array(16))
+    .reduce((name, byte) => name + byte.toString(16).padStart(2, '0'), '')
 }

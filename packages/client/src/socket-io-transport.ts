@@ -28,7 +28,8 @@ const EVENT = 'rtapi'
 /**
  * Links over socket.io, to a server with `@rtapi/socket.io`. You bring the `io` of `socket.io-client`; its own
  * reconnection is turned off, since this client does that, and more. Why the server closes stands in its last frame,
- * which the client reads; a handshake that is refused ends with the code of the refusal.
+ * which the client reads; a handshake that is refused ends with the code of the refusal. What is sent right before the
+ * link is closed may be dropped by the server: socket.io lets no event through that comes along with a disconnect.
  */
 export function socketIoTransport(io: SocketIo, { url, options = {} }: SocketIoTransportOptions = {}): ClientTransport {
   return {

@@ -76,7 +76,8 @@ export class Subscription {
   }
 
   get state(): ViewState<Row> {
-    const status = this.#ended !== undefined ? 'ended' : this.#live || this.#carried ? 'live' : this.#whole ? 'stale' : 'loading'
+    const status =
+      this.#ended !== undefined ? 'ended' : this.#live || this.#carried ? 'live' : this.#whole ? 'stale' : 'loading'
     return { rows: this.#rows.rows, status, error: this.#error }
   }
 

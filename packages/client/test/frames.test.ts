@@ -23,7 +23,9 @@ describe.each(codecs)('with the codec $name', (codec) => {
     fc.assert(
       fc.property(fc.array(message, { size: 'max', maxLength: 120 }), (messages) => {
         const frames = encodeFrames(codec, messages, defaultLimits.frame)
-        const bytes = frames.map((frame) => (typeof frame === 'string' ? new TextEncoder().encode(frame) : frame).length)
+        const bytes = frames.map(
+          (frame) => (typeof frame === 'string' ? new TextEncoder().encode(frame) : frame).length,
+        )
         expect(Math.max(0, ...bytes)).toBeLessThanOrEqual(defaultLimits.frame)
         expect(frames.flatMap((frame) => parseClientFrame(codec.decode(frame)))).toEqual(messages)
       }),

@@ -32,7 +32,10 @@ describe('when the better transport is welcomed', () => {
     // What the old link still says would be shown twice, or out of turn.
     polling.link.say(changes('p1', 'p2', { action: 'create', key: 3, data: wireRow(3, 'old').data }))
     expect(ids(view.rows)).toEqual([1, 2])
-    ws.link.say(snapshot(subscribe.id, [wireRow(3)], { position: 'p2' }), changes('p2', 'p2', { action: 'delete', key: 2 }))
+    ws.link.say(
+      snapshot(subscribe.id, [wireRow(3)], { position: 'p2' }),
+      changes('p2', 'p2', { action: 'delete', key: 2 }),
+    )
     expect(ids(view.rows)).toEqual([1, 3])
     expect(view.rows[0]).toBe(one)
     expect(polling.link.closedByClient).toEqual({ code: 1000, reason: 'moved' })

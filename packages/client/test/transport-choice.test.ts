@@ -118,11 +118,19 @@ test('a single transport is tried again and again', () => {
 test('no transport at all is an error at once', () => {
   const { client } = scriptedClient({ transport: [] })
   client.connect()
-  expect(client.connection.getSnapshot()).toMatchObject({ status: 'closed', error: new TypeError('transport: expected at least one') })
+  expect(client.connection.getSnapshot()).toMatchObject({
+    status: 'closed',
+    error: new TypeError('transport: expected at least one'),
+  })
 })
 
 test('an address that one transport cannot take closes the client', () => {
-  const broken = { name: 'broken', connect: () => { throw new TypeError('no address') } }
+  const broken = {
+    name: 'broken',
+    connect: () => {
+      throw new TypeError('no address')
+    },
+  }
   const ws = new ScriptedTransport('ws')
   const { client } = scriptedClient({ transport: [ws, broken] })
   client.connect()
