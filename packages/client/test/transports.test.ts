@@ -12,7 +12,7 @@ import {
   webSocketTransport,
 } from '../src/index.ts'
 import { bytesCodec } from './support/bytes-codec.ts'
-import { type ItemsApi, RealServers, type RealServersOptions, untilShown } from './support/real-servers.ts'
+import { type Item, type ItemsApi, RealServers, type RealServersOptions, untilShown } from './support/real-servers.ts'
 
 const texts = (rows: readonly { readonly text: string }[]): string[] => rows.map(({ text }) => text)
 
@@ -92,7 +92,7 @@ describe.each(rows)('$name', ({ transport, codec, dropsLastWords = false }) => {
     client.onFrame((direction, messages) => {
       for (const message of messages)
         if (direction === 'in' && message.type === 'changes')
-          for (const { data } of message.changes) received.push(String(data?.['text']))
+          for (const { data } of message.changes) received.push((data as Item).text)
     })
     const written = Array.from({ length: 1_000 }, (_, at) => client.items.create({ text: String(at) }))
     await Promise.all(written)

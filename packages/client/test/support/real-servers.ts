@@ -25,7 +25,7 @@ import { bytesCodec } from './bytes-codec.ts'
 export type Item = { id: number; text: string }
 
 /** Takes whatever comes. */
-const anything: StandardSchema<unknown> = {
+const anything: StandardSchema = {
   '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) },
 }
 
