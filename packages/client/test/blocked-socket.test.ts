@@ -33,8 +33,7 @@ class World {
   /** Every status that a view had since it was last cleared. */
   statuses = new Set<string>()
   resets = 0
-  moves = 0
-  #running = true
+  readonly #over = new AbortController()
   #versions = 0
 
   constructor(seed: number, servers: RealServers, proxy: TcpProxy, lesser: () => ClientTransport) {
@@ -77,7 +76,7 @@ class World {
 
   /** Writes until `stop`, over the client and beside it. */
   async write(writer: number): Promise<void> {
-    for (let i = 0; this.#running; i++) {
+    for (let i = 0; !this.#over.signal.aborted; i++) {
       const text = `${writer}.${i}#${++this.#versions}`
       const watched = this.views[0]?.view
       const written = await this.client.items.create({ text }).catch((error: unknown) => {
@@ -107,7 +106,7 @@ class World {
   }
 
   stop(): void {
-    this.#running = false
+    this.#over.abort()
   }
 
   async until(transport: string): Promise<void> {

@@ -93,6 +93,17 @@ describe('when the better transport is welcomed', () => {
     expect(second.value).toMatchObject({ key: 4 })
   })
 
+  test('an old link that stays for a read has no say in what the views show, though its feeds have the same names', () => {
+    const { client, clock, ws, polling, view } = fallenBack()
+    outcome(client.comments.list())
+    clock.advance(10_000)
+    ws.link.open().welcome({ user: 'ann' })
+    ws.link.say(...resumed(ws.link.takeSubscribe().id))
+    expect(polling.link.closedByClient).toBeUndefined()
+    polling.link.say(changes('p2', 'p3', { action: 'delete', key: 1 }))
+    expect(ids(view.rows)).toEqual([1, 2, 3])
+  })
+
   test('a write that takes too long keeps everything where it is', async () => {
     const { client, clock, ws, polling, view } = fallenBack()
     const first = outcome(client.comments.create({ topicId: 7, text: 'a' }))

@@ -25,8 +25,8 @@ export class ScriptedFetch {
   readonly requests: ScriptedRequest[] = []
 
   readonly fetch = (url: string, init: RequestInit): Promise<Response> => {
-    let resolve = (_: Response): void => undefined
-    let reject = (_: Error): void => undefined
+    let resolve: (response: Response) => void = () => undefined
+    let reject: (error: Error) => void = () => undefined
     const promise = new Promise<Response>((...settle) => ([resolve, reject] = settle))
     const signal = init.signal ?? undefined
     const answer = async (response: Response): Promise<void> => {
