@@ -2,7 +2,7 @@
 // all that this takes from @rtapi/core/protocol.
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build } from 'vite'
+import { bundle } from './bundle.ts'
 
 /** The client as an application would bundle it for browsers, and its size in bytes. */
 export interface Size {
@@ -12,29 +12,10 @@ export interface Size {
 }
 
 const index = fileURLToPath(new URL('../src/index.ts', import.meta.url))
-const entry = '\0what-an-application-imports'
 
 /** Bundles what an application that imports these names would get. */
 export async function measure(names: readonly string[]): Promise<Size> {
-  const result = await build({
-    configFile: false,
-    logLevel: 'error',
-    resolve: { conditions: ['rtapi-source', 'module', 'browser', 'production'] },
-    plugins: [
-      {
-        name: 'entry',
-        resolveId: (id) => (id === entry ? id : null),
-        load: (id) => (id === entry ? `export { ${names.join(', ')} } from ${JSON.stringify(index)}` : null),
-      },
-    ],
-    build: {
-      write: false,
-      target: 'es2023',
-      rolldownOptions: { input: entry, preserveEntrySignatures: 'strict', output: { minify: true } },
-    },
-  })
-  const outputs = [result].flat().flatMap((bundle) => ('output' in bundle ? bundle.output : []))
-  const code = outputs.map((chunk) => (chunk.type === 'chunk' ? chunk.code : '')).join('')
+  const code = await bundle(`export { ${names.join(', ')} } from ${JSON.stringify(index)}`)
   return { code, minified: Buffer.byteLength(code), gzipped: gzipSync(code, { level: 9 }).length }
 }
 

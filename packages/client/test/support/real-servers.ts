@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type Server, createServer } from 'node:http'
+import { type RequestListener, type Server, createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import {
   type Api,
@@ -50,6 +50,8 @@ export class RealServers {
   readonly reported: unknown[] = []
   /** Every message that reached the API. */
   readonly received: ClientMessage[] = []
+  /** What else is served, by path. */
+  readonly files = new Map<string, RequestListener>()
   port = 0
   readonly #httpOptions: HttpOptions
   readonly #sockets = new Set<Socket>()
@@ -105,14 +107,17 @@ export class RealServers {
     const http = httpHandler(this.api, this.#httpOptions)
     const listener = toNodeListener(http)
     const server = createServer((request, response) => {
-      if (request.url?.startsWith('/socket.io') !== true) listener(request, response)
+      const file = this.files.get(request.url ?? '')
+      if (file !== undefined) file(request, response)
+      else if (request.url?.startsWith('/socket.io') !== true) listener(request, response)
     })
     server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
     })
     this.#http = http
-    this.#webSockets = serveWebSocket(this.api, server)
+    // The proxies of the tests have ports, and with them origins, of their own.
+    this.#webSockets = serveWebSocket(this.api, server, { origins: 'any' })
     const io = new SocketIoServer(server, { serveClient: false, destroyUpgrade: false })
     this.#socketIo = { io, service: serveSocketIo(this.api, io) }
     server.listen(this.port, '127.0.0.1')
