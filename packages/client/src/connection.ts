@@ -249,7 +249,8 @@ export class Connection {
 
   /** A link of a better transport was welcomed. Somebody else's is of no use: the source of tokens is ahead of us. */
   #found(link: Link): boolean {
-    if (this.#session === undefined || link.welcome?.user !== this.#session.user) return false
+    const same = this.#session !== undefined && link.welcome?.user === this.#session.user
+    if (!same || this.#move.isBusy) return false
     this.#move.begin(link)
     return true
   }

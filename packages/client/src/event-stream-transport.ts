@@ -35,7 +35,7 @@ async function stream(link: HttpLink): Promise<void> {
         method: 'GET',
         path: '/stream',
         search: { session: link.session, cursor: String(link.cursor) },
-        headers: { accept: 'text/event-stream', 'last-event-id': `${link.session}.${link.cursor}` },
+        headers: { accept: 'text/event-stream' },
         signal: link.signal,
       },
       (answer) => read(link, answer, parser),

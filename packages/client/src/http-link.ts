@@ -26,6 +26,8 @@ interface Question {
   readonly signal: AbortSignal
   /** Milliseconds until it is asked again. @default as long as it takes */
   readonly timeout?: number
+  /** Goes on when the page is left. @default false */
+  readonly keepalive?: boolean
 }
 
 /** Times that a request is repeated, and milliseconds before the first; each further wait is twice as long. */
@@ -208,7 +210,7 @@ export class HttpLink implements TransportLink {
     }
   }
 
-  #fetch({ method, path, search, headers, body }: Question, signal: AbortSignal): Promise<Response> {
+  #fetch({ method, path, search, headers, body, keepalive = false }: Question, signal: AbortSignal): Promise<Response> {
     const { headers: own, credentials = 'same-origin', fetch = globalThis.fetch } = this.#options
     const url = new URL(this.#url)
     url.pathname = url.pathname.replace(/\/+$/, '') + path
@@ -226,7 +228,7 @@ export class HttpLink implements TransportLink {
         ...(typeof own === 'function' ? own() : own),
         ...headers,
       },
-      ...(body === undefined ? {} : { body, keepalive: this.#state !== 'open' }),
+      ...(body === undefined ? {} : { body, keepalive }),
     })
   }
 
@@ -286,7 +288,7 @@ export class HttpLink implements TransportLink {
     this.#state = 'over'
     const body = JSON.stringify({ session: this.session })
     const signal = AbortSignal.timeout(LEAVE_TIMEOUT)
-    await this.#askOnce({ method: 'POST', path: '/close', body, signal }, (response) => response.text())
+    await this.#askOnce({ method: 'POST', path: '/close', body, signal, keepalive: true }, (response) => response.text())
   }
 
   #stopWaiting(): void {

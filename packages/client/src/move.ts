@@ -38,6 +38,11 @@ export class Move {
     this.#port = port
   }
 
+  /** A move is under way. */
+  get isBusy(): boolean {
+    return this.#step !== 'none'
+  }
+
   /** The link that is to be the one in use. */
   get next(): Link | undefined {
     return this.#next

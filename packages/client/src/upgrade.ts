@@ -51,6 +51,7 @@ export class Upgrade {
     this.#cancel?.()
     this.#cancel = undefined
     this.#waiting = false
+    this.#better = []
     const candidate = this.#candidate
     this.#candidate = undefined
     candidate?.close(1000, 'not needed')

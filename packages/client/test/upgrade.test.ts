@@ -201,6 +201,48 @@ describe('while a lesser transport is in use', () => {
     expect(ws.link.open().takeOne('hello').token).toBe('other')
   })
 
+  test('other credentials while there is no connection begin none', () => {
+    const { client, ws, polling, clock } = fallenBack()
+    polling.link.drop()
+    void client.authenticate('other').catch(() => undefined)
+    // The wait for the next attempt, and nothing else.
+    expect(clock.timers).toBe(1)
+    client.close()
+    void client.authenticate('third').catch(() => undefined)
+    const { length } = ws.links
+    polling.link.open().goodbye(4440)
+    expect([clock.timers, ws.links.length]).toEqual([0, length])
+  })
+
+  test('one that gets through before the last move is over comes too soon', () => {
+    const middle = new ScriptedTransport('event-stream')
+    const ws = new ScriptedTransport('ws')
+    const last = new ScriptedTransport('long-polling')
+    const { client, clock } = twoTransports({ transport: [ws, middle, last] })
+    client.connect()
+    ws.link.drop()
+    middle.link.drop()
+    last.link.open().welcome()
+    void client.comments.list(undefined, { timeout: 100_000 })
+    const { id } = last.link.takeRequest()
+    clock.advance(10_000)
+    ws.link.drop()
+    middle.link.open().welcome()
+    // A read keeps the link from before.
+    expect(last.link.closedByClient).toBeUndefined()
+    clock.advance(20_000)
+    ws.link.open().welcome()
+    expect(ws.link.closedByClient).toBeDefined()
+    for (const each of [last, middle]) each.link.say({ type: 'pong' })
+    last.link.say({ type: 'reply', id, ok: true, rows: [] })
+    expect(last.link.closedByClient).toEqual({ code: 1000, reason: 'moved' })
+    clock.advance(20_000)
+    middle.link.say({ type: 'pong' })
+    clock.advance(20_000)
+    ws.link.open().welcome()
+    expect(client.connection.getSnapshot().transport).toBe('ws')
+  })
+
   test('close ends it', () => {
     const { client, ws, clock } = fallenBack()
     clock.advance(10_000)
