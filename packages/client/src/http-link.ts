@@ -288,7 +288,9 @@ export class HttpLink implements TransportLink {
     this.#state = 'over'
     const body = JSON.stringify({ session: this.session })
     const signal = AbortSignal.timeout(LEAVE_TIMEOUT)
-    await this.#askOnce({ method: 'POST', path: '/close', body, signal, keepalive: true }, (response) => response.text())
+    await this.#askOnce({ method: 'POST', path: '/close', body, signal, keepalive: true }, (response) =>
+      response.text(),
+    )
   }
 
   #stopWaiting(): void {

@@ -1,6 +1,7 @@
 import {
   type ClientMessage,
   type OrderTerm,
+  type RequestMessage,
   type ServerMessage,
   type SubscribeMessage,
   type WireChange,
@@ -105,6 +106,34 @@ export class ModelServer implements ClientTransport {
   }
 }
 
+/** One way to the model; of several, each has a link of its own. */
+export class ModelLane implements ClientTransport {
+  readonly name: string
+  /** Links cannot be opened. */
+  blocked = false
+  link: ModelLink | undefined
+  readonly #server: ModelServer
+
+  constructor(server: ModelServer, name: string) {
+    this.#server = server
+    this.name = name
+  }
+
+  connect(request: TransportRequest): TransportLink {
+    this.link = new ModelLink(this.#server, request)
+    return this.link
+  }
+
+  /** Delivers the next frame to the client. */
+  deliver(): boolean {
+    if (this.blocked && this.link?.closed === false) {
+      this.link.drop()
+      return true
+    }
+    return this.link?.deliver() ?? false
+  }
+}
+
 /** One link to the model. */
 export class ModelLink implements TransportLink {
   readonly inbox: ClientMessage[] = []
@@ -186,12 +215,25 @@ export class ModelLink implements TransportLink {
         this.#subscriptions.delete(message.id)
         this.#say({ type: 'end', id: message.id })
         break
+      case 'request':
+        this.#answer(message)
+        break
       case 'ping':
         this.#say({ type: 'pong' })
         break
       default:
     }
     return true
+  }
+
+  /** Writes a row, and answers when the views of this link have it; or reads, which anybody may. */
+  #answer({ id, action, data }: RequestMessage): void {
+    if (action === 'create') {
+      const row = data as { readonly id: number; readonly topicId: number; readonly rank: number }
+      this.#server.write(row.id, row)
+      this.flushAll()
+      this.#say({ type: 'reply', id, ok: true, key: row.id, tx: `x${this.#server.head}` })
+    } else this.#say({ type: 'reply', id, ok: true, rows: [] })
   }
 
   #subscribe(message: SubscribeMessage, share: boolean, parts: number): void {
