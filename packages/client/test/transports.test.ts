@@ -1,3 +1,4 @@
+import { msgpackCodec } from '@rtapi/msgpack'
 import { io } from 'socket.io-client'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket as WsWebSocket } from 'ws'
@@ -42,6 +43,13 @@ const rows: readonly Row[] = [
   {
     name: 'socket.io over its polling',
     transport: () => socketIoTransport(io, { options: { transports: ['polling'] } }),
+  },
+  { name: 'ws, MessagePack', transport: () => webSocketTransport(), codec: msgpackCodec },
+  {
+    name: 'socket.io, MessagePack',
+    transport: () => socketIoTransport(io),
+    codec: msgpackCodec,
+    dropsLastWords: true,
   },
   { name: 'long-polling', transport: () => longPollingTransport() },
   // HTTP carries JSON whatever the client speaks elsewhere.
@@ -184,8 +192,7 @@ describe.each(rows)('$name', ({ transport, codec, dropsLastWords = false }) => {
   test('a frame that is too big is refused before it is sent', async () => {
     const { client } = await setUp({}, { limits: { frame: 2_000 } })
     await client.items.list()
-    const text = '"'.repeat(1_500)
-    await expect(client.items.create({ text })).rejects.toMatchObject({ code: 'limit_exceeded' })
+    await expect(client.items.create({ text: '"'.repeat(2_500) })).rejects.toMatchObject({ code: 'limit_exceeded' })
     expect((await client.items.create({ text: '"'.repeat(500) })).row?.text).toHaveLength(500)
   })
 })

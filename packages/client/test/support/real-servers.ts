@@ -16,6 +16,7 @@ import {
   memoryStore,
 } from '@rtapi/core'
 import { type HttpHandler, type HttpOptions, httpHandler, toNodeListener } from '@rtapi/long-polling'
+import { msgpackCodec } from '@rtapi/msgpack'
 import { type SocketIoService, serveSocketIo } from '@rtapi/socket.io'
 import { type WebSocketService, serveWebSocket } from '@rtapi/ws'
 import { Server as SocketIoServer } from 'socket.io'
@@ -66,7 +67,7 @@ export class RealServers {
     const api = createApi({
       resources: [itemResource(this.store)],
       changes: [this.store],
-      codecs: [jsonCodec, bytesCodec] satisfies readonly Codec[],
+      codecs: [jsonCodec, msgpackCodec, bytesCodec] satisfies readonly Codec[],
       authenticate: ({ token }) => {
         if (token === undefined || token === null) return null
         if (this.revoked.has(token)) throw new RtapiError('unauthenticated', 'unknown token')
