@@ -57,9 +57,12 @@ export class Upgrade {
     candidate?.close(1000, 'not needed')
   }
 
-  /** Gives up what is under way and tries later again: something has changed that it does not know of. */
+  /**
+   * Gives up an attempt that is under way and tries again later: something has changed that it does not know of. A wait
+   * goes on; sessions that are renewed more often than it lasts would put it off for ever.
+   */
   restart(): void {
-    this.watch(this.#better)
+    if (!this.#waiting) this.watch(this.#better)
   }
 
   /** Tries now, since the network may be another. */

@@ -201,6 +201,14 @@ describe('while a lesser transport is in use', () => {
     expect(ws.link.open().takeOne('hello').token).toBe('other')
   })
 
+  test('other credentials do not put a probe off', () => {
+    const { client, ws, clock } = fallenBack()
+    clock.advance(9_000)
+    void client.authenticate('other')
+    clock.advance(1_000)
+    expect(ws.link.open().takeOne('hello').token).toBe('other')
+  })
+
   test('other credentials while there is no connection begin none', () => {
     const { client, ws, polling, clock } = fallenBack()
     polling.link.drop()
