@@ -12,18 +12,19 @@ vi.setConfig({ testTimeout: 120_000 })
 const index = fileURLToPath(new URL('../src/index.ts', import.meta.url))
 
 /** The script of a page which tells the server what it shows. */
-function pageScript(lesser: string, webSocketUrl: string): string {
+function pageScript(url: string, transports: string): string {
   return `
-    import { createClient, ${lesser}, webSocketTransport } from ${JSON.stringify(index)}
+    import { createClient, eventStreamTransport, longPollingTransport, webSocketTransport } from ${JSON.stringify(index)}
     const report = (what) => void fetch('/report', { method: 'POST', body: JSON.stringify(what), keepalive: true })
     addEventListener('error', ({ message }) => report({ problem: message }))
     addEventListener('unhandledrejection', ({ reason }) => report({ problem: String(reason) }))
     const client = createClient({
-      url: '/rt',
-      transport: [webSocketTransport({ url: ${JSON.stringify(webSocketUrl)} }), ${lesser}()],
+      url: ${JSON.stringify(url)},
+      token: 'ann',
+      transport: [${transports}],
       limits: { backoffMinimum: 20, upgradeMinimum: 100, upgradeMaximum: 400 },
     })
-    client.connection.subscribe(({ status, transport, fallback }) => report({ status, transport, fallback: fallback?.from }))
+    client.connection.subscribe(({ status, transport, fallback, user }) => report({ status, transport, fallback: fallback?.from, user }))
     const view = client.resource('items').live()
     view.subscribe((rows, { status }) => report({ view: status, texts: rows.map(({ text }) => text).join() }))
   `
@@ -34,8 +35,30 @@ interface Report {
   readonly status?: string
   readonly transport?: string
   readonly fallback?: string
+  readonly user?: string
   readonly view?: string
   readonly texts?: string
+}
+
+/** Opens a page that a server delivers; answers what it reports. */
+async function openPage(servers: RealServers, script: string): Promise<Report[]> {
+  const reports: Report[] = []
+  servers.files.set('/page', (_, response) => {
+    response.setHeader('content-type', 'text/html')
+    response.end(`<!doctype html><meta charset="utf-8"><script type="module">${script}</script>`)
+  })
+  servers.files.set('/report', (request, response) => {
+    void text(request).then((body) => {
+      reports.push(JSON.parse(body) as Report)
+      response.end()
+    })
+  })
+  onTestFinished(await openInBrowser(`http://127.0.0.1:${servers.port}/page`))
+  return reports
+}
+
+async function until(reports: readonly Report[], what: Report): Promise<void> {
+  await expect.poll(() => reports, { timeout: 60_000 }).toContainEqual(expect.objectContaining(what))
 }
 
 test.each([
@@ -49,33 +72,19 @@ test.each([
     const proxy = await TcpProxy.start(servers.port)
     onTestFinished(() => proxy.stop())
     proxy.mode = 'refuse'
-    const script = await bundle(pageScript(lesser, `ws://127.0.0.1:${proxy.port}/rt`))
-    const reports: Report[] = []
-    servers.files.set('/page', (_, response) => {
-      response.setHeader('content-type', 'text/html')
-      response.end(`<!doctype html><meta charset="utf-8"><script type="module">${script}</script>`)
-    })
-    servers.files.set('/report', (request, response) => {
-      void text(request).then((body) => {
-        reports.push(JSON.parse(body) as Report)
-        response.end()
-      })
-    })
     servers.store.create({ text: 'a' })
-    onTestFinished(await openInBrowser(`http://127.0.0.1:${servers.port}/page`))
+    const webSocket = `webSocketTransport({ url: 'ws://127.0.0.1:${proxy.port}/rt' })`
+    const reports = await openPage(servers, await bundle(pageScript('/rt', `${webSocket}, ${lesser}()`)))
 
-    const until = async (what: Report): Promise<void> => {
-      await expect.poll(() => reports, { timeout: 60_000 }).toContainEqual(expect.objectContaining(what))
-    }
-    await until({ status: 'live', transport: name, fallback: 'ws' })
-    await until({ texts: 'a', view: 'live' })
+    await until(reports, { status: 'live', transport: name, fallback: 'ws' })
+    await until(reports, { texts: 'a', view: 'live' })
     servers.store.create({ text: 'b' })
-    await until({ texts: 'a,b' })
+    await until(reports, { texts: 'a,b' })
 
     proxy.mode = 'open'
-    await until({ status: 'live', transport: 'ws' })
+    await until(reports, { status: 'live', transport: 'ws' })
     servers.store.create({ text: 'c😀' })
-    await until({ texts: 'a,b,c😀' })
+    await until(reports, { texts: 'a,b,c😀' })
     await expect.poll(() => servers.api.stats().connections).toBe(1)
     // Nobody who looks at the page has noticed.
     expect(new Set(reports.flatMap(({ view }) => view ?? []))).toEqual(new Set(['live']))
@@ -83,8 +92,25 @@ test.each([
     reports.length = 0
     proxy.mode = 'refuse'
     servers.store.create({ text: 'd' })
-    await until({ status: 'live', transport: name, fallback: 'ws' })
-    await until({ texts: 'a,b,c😀,d', view: 'live' })
+    await until(reports, { status: 'live', transport: name, fallback: 'ws' })
+    await until(reports, { texts: 'a,b,c😀,d', view: 'live' })
     expect(reports.flatMap(({ problem }) => problem ?? [])).toEqual([])
   },
 )
+
+test.each([
+  ['longPollingTransport', 'long-polling'],
+  ['eventStreamTransport', 'event-stream'],
+])('a page of another origin is served (%s), with a token, where the server lets it', async (lesser, name) => {
+  const pages = await RealServers.start()
+  onTestFinished(() => pages.stop())
+  const servers = await RealServers.start({ http: { origins: [`http://127.0.0.1:${pages.port}`] } })
+  onTestFinished(() => servers.stop())
+  servers.store.create({ text: 'a' })
+  const reports = await openPage(pages, await bundle(pageScript(servers.url, `${lesser}()`)))
+  await until(reports, { status: 'live', transport: name, user: 'ann' })
+  await until(reports, { texts: 'a', view: 'live' })
+  servers.store.create({ text: 'b' })
+  await until(reports, { texts: 'a,b' })
+  expect(reports.flatMap(({ problem }) => problem ?? [])).toEqual([])
+})
