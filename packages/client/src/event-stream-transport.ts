@@ -1,7 +1,8 @@
 import { jsonCodec } from './client-codec.ts'
 import type { ClientTransport } from './client-transport.ts'
 import { EventStreamParser } from './event-stream-parser.ts'
-import { HttpLink, type HttpTransportOptions } from './http-link.ts'
+import type { HttpTransportOptions } from './http-exchange.ts'
+import { HttpLink } from './http-link.ts'
 
 /** Times in a row that a stream may end without having brought anything. */
 const EMPTY = 5

@@ -1,34 +1,6 @@
 import type { TransportLink, TransportRequest } from './client-transport.ts'
 import { readAnswer } from './http-answer.ts'
-import { type HttpRefusal, refusalOf } from './http-refusal.ts'
-import { httpUrl } from './transport-url.ts'
-
-/** Options of the transports over HTTP. */
-export interface HttpTransportOptions {
-  /** Where the server listens: `https:`, or relative to the page. @default the `url` of the client, by HTTP */
-  readonly url?: string
-  /** Sent with each request, e.g. for a proxy. A function is asked each time. */
-  readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>)
-  /** Whether cookies go along, as with `fetch`. @default 'same-origin' */
-  readonly credentials?: RequestCredentials
-  /** @default globalThis.fetch */
-  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
-}
-
-/** What is asked of the server. */
-interface Question {
-  readonly method: 'GET' | 'POST'
-  /** Below the address of the server. */
-  readonly path: string
-  readonly search?: Readonly<Record<string, string>>
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-  readonly signal: AbortSignal
-  /** Milliseconds until it is asked again. @default as long as it takes */
-  readonly timeout?: number
-  /** Goes on when the page is left. @default false */
-  readonly keepalive?: boolean
-}
+import { HttpExchange, type HttpTransportOptions, type Question } from './http-exchange.ts'
 
 /** Times that a request is repeated, and milliseconds before the first; each further wait is twice as long. */
 const REPEATS = 6
@@ -48,8 +20,7 @@ const BATCH = 100
  */
 export class HttpLink implements TransportLink {
   readonly #request: TransportRequest
-  readonly #options: HttpTransportOptions
-  readonly #url: URL
+  readonly #exchange: HttpExchange
   readonly #downlink: (link: HttpLink) => Promise<void>
   readonly #waits = new Set<() => void>()
   /** Ends what waits for the server; what is being sent goes on after `close`. */
@@ -58,8 +29,6 @@ export class HttpLink implements TransportLink {
   #state: 'open' | 'closing' | 'over' = 'open'
   #queue: string[] = []
   #sending = false
-  /** Repeated with each request, so that whatever spreads requests over processes can keep a link on one of them. */
-  readonly #name = randomName()
   #session: string | undefined
   #sequence = 0
   #cursor = 0
@@ -67,8 +36,12 @@ export class HttpLink implements TransportLink {
   /** @throws TypeError if the address is none. */
   constructor(request: TransportRequest, options: HttpTransportOptions, downlink: (link: HttpLink) => Promise<void>) {
     this.#request = request
-    this.#options = options
-    this.#url = httpUrl(options.url ?? request.url)
+    this.#exchange = new HttpExchange(options, {
+      url: request.url,
+      clock: request.clock,
+      // The first frame has it.
+      token: () => (this.#session === undefined ? null : request.token()),
+    })
     this.#downlink = downlink
     // The first frame opens the session: there is nothing to wait for until then.
     queueMicrotask(() => {
@@ -172,7 +145,7 @@ export class HttpLink implements TransportLink {
     repeats: number = REPEATS,
   ): Promise<T | undefined> {
     for (let attempt = 0; !question.signal.aborted; attempt++) {
-      const answer = await this.#askOnce(question, read)
+      const answer = await this.#exchange.ask(question, read)
       if ('value' in answer) return answer.value
       if (question.signal.aborted) break
       // A session that is refused is for the client to try again; what is lost on the way is repeated.
@@ -187,50 +160,6 @@ export class HttpLink implements TransportLink {
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async #askOnce<T>(
-    question: Question,
-    read: (response: Response) => Promise<T>,
-  ): Promise<{ readonly value: T } | HttpRefusal> {
-    const limit = new AbortController()
-    const stop = (): void => limit.abort()
-    question.signal.addEventListener('abort', stop)
-    const { timeout } = question
-    const cancel = timeout === undefined ? undefined : this.#request.clock.setTimer(timeout, stop)
-    try {
-      const response = await this.#fetch(question, limit.signal)
-      if (!response.ok) return await refusalOf(response)
-      return { value: await read(response) }
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      return { again: true, answered: false, code: 1006, reason, after: undefined }
-    } finally {
-      cancel?.()
-      question.signal.removeEventListener('abort', stop)
-    }
-  }
-
-  #fetch({ method, path, search, headers, body, keepalive = false }: Question, signal: AbortSignal): Promise<Response> {
-    const { headers: own, credentials = 'same-origin', fetch = globalThis.fetch } = this.#options
-    const url = new URL(this.#url)
-    url.pathname = url.pathname.replace(/\/+$/, '') + path
-    for (const [name, value] of Object.entries(search ?? {})) url.searchParams.set(name, value)
-    const token = this.#session === undefined ? null : this.#request.token()
-    return fetch(url.href, {
-      method,
-      signal,
-      credentials,
-      cache: 'no-store',
-      headers: {
-        'rtapi-open': this.#name,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...(typeof own === 'function' ? own() : own),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body, keepalive }),
-    })
-  }
 
   async #sendAll(): Promise<void> {
     this.#sending = true
@@ -288,7 +217,7 @@ export class HttpLink implements TransportLink {
     this.#state = 'over'
     const body = JSON.stringify({ session: this.session })
     const signal = AbortSignal.timeout(LEAVE_TIMEOUT)
-    await this.#askOnce({ method: 'POST', path: '/close', body, signal, keepalive: true }, (response) =>
+    await this.#exchange.ask({ method: 'POST', path: '/close', body, signal, keepalive: true }, (response) =>
       response.text(),
     )
   }
@@ -296,11 +225,4 @@ export class HttpLink implements TransportLink {
   #stopWaiting(): void {
     for (const done of this.#waits) done()
   }
-}
-
-/** 128 random bits in letters that a header may hold. */
-function randomName(): string {
-  return crypto
-    .getRandomValues(new Uint8Array(16))
-    .reduce((name, byte) => name + byte.toString(16).padStart(2, '0'), '')
 }

@@ -1,6 +1,7 @@
 import { jsonCodec } from './client-codec.ts'
 import type { ClientTransport } from './client-transport.ts'
-import { HttpLink, type HttpTransportOptions } from './http-link.ts'
+import type { HttpTransportOptions } from './http-exchange.ts'
+import { HttpLink } from './http-link.ts'
 
 /** Milliseconds within which an answer without frames is too early: the server waits for some. */
 const EARLY = 1_000

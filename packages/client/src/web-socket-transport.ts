@@ -29,7 +29,9 @@ export function webSocketTransport(options: WebSocketTransportOptions = {}): Cli
     connect(request) {
       const Constructor: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket
       if (Constructor === undefined) {
-        throw new TypeError('this platform has no WebSocket: give one to createClient or webSocketTransport as { WebSocket }')
+        throw new TypeError(
+          'this platform has no WebSocket: give one to createClient or webSocketTransport as { WebSocket }',
+        )
       }
       const url = absoluteUrl(options.url ?? request.url, 'wss://example.com/rt')
       url.protocol = url.protocol.replace(/^http/, 'ws')

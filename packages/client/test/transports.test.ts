@@ -139,9 +139,13 @@ describe.each(rows)('$name', ({ transport, codec, dropsLastWords = false }) => {
   test('a server that shuts down says when to come back', async () => {
     const { servers, client } = await setUp()
     await client.items.list()
+    const goodbyes: unknown[] = []
+    client.onFrame((_, messages) => goodbyes.push(...messages.filter(({ type }) => type === 'goodbye')))
     const drained = servers.drain()
-    await expect.poll(() => client.connection.status).toBe('reconnecting')
-    expect(client.connection.getSnapshot().error?.message).toContain('draining')
+    await expect
+      .poll(() => goodbyes)
+      .toEqual([expect.objectContaining({ code: 4452, again: true, after: expect.any(Number) as number })])
+    expect(client.connection.status).toBe('reconnecting')
     await drained
   })
 

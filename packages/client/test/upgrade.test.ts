@@ -201,6 +201,32 @@ describe('while a lesser transport is in use', () => {
     expect(ws.link.open().takeOne('hello').token).toBe('other')
   })
 
+  test('a transport that cannot even try is a probe that fails', () => {
+    const ws = new ScriptedTransport('ws')
+    let broken = false
+    const transport = {
+      name: 'ws',
+      connect: (request: Parameters<typeof ws.connect>[0]) => {
+        if (broken) throw new TypeError('no WebSocket any more')
+        return ws.connect(request)
+      },
+    }
+    const polling = new ScriptedTransport('long-polling')
+    const { client, clock } = twoTransports({ transport: [transport, polling] })
+    client.connect()
+    ws.link.drop()
+    polling.link.open().welcome()
+    broken = true
+    clock.advance(10_000)
+    expect(client.connection.getSnapshot()).toMatchObject({
+      status: 'live',
+      fallback: { error: { message: 'no WebSocket any more' } },
+    })
+    broken = false
+    clock.advance(20_000)
+    expect(ws.links).toHaveLength(2)
+  })
+
   test('other credentials do not put a probe off', () => {
     const { client, ws, clock } = fallenBack()
     clock.advance(9_000)
