@@ -9,7 +9,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { allowAny, createApi, defineResource, memoryStore } from '@rtapi/core'
 import { httpHandler, toNodeListener } from '@rtapi/long-polling'
-import { serveSocketIo } from '@rtapi/socket.io'
+import { serveSocketIo, socketIoOptions } from '@rtapi/socket.io'
 import { serveWebSocket } from '@rtapi/ws'
 import { Server as SocketIoServer } from 'socket.io'
 import { io } from 'socket.io-client'
@@ -97,7 +97,7 @@ async function measure(name: Name): Promise<string> {
   })
   const bytes = countBytes(server)
   serveWebSocket(api, server, { acceptRate: 1e6 })
-  const socketIo = new SocketIoServer(server, { serveClient: false, destroyUpgrade: false })
+  const socketIo = new SocketIoServer(server, { ...socketIoOptions(api), destroyUpgrade: false })
   serveSocketIo(api, socketIo, { acceptRate: 1e6 })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

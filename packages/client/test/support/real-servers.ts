@@ -17,7 +17,7 @@ import {
 } from '@rtapi/core'
 import { type HttpHandler, type HttpOptions, httpHandler, toNodeListener } from '@rtapi/long-polling'
 import { msgpackCodec } from '@rtapi/msgpack'
-import { type SocketIoService, serveSocketIo } from '@rtapi/socket.io'
+import { type SocketIoService, serveSocketIo, socketIoOptions } from '@rtapi/socket.io'
 import { type WebSocketService, serveWebSocket } from '@rtapi/ws'
 import { Server as SocketIoServer } from 'socket.io'
 import type { LiveView } from '../../src/index.ts'
@@ -119,7 +119,7 @@ export class RealServers {
     this.#http = http
     // The proxies of the tests have ports, and with them origins, of their own.
     this.#webSockets = serveWebSocket(this.api, server, { origins: 'any' })
-    const io = new SocketIoServer(server, { serveClient: false, destroyUpgrade: false })
+    const io = new SocketIoServer(server, { ...socketIoOptions(this.api), destroyUpgrade: false })
     this.#socketIo = { io, service: serveSocketIo(this.api, io) }
     server.listen(this.port, '127.0.0.1')
     await once(server, 'listening')
