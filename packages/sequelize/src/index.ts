@@ -1,1 +1,3 @@
-export {}
+export type { UncapturedStatement } from '@rtapi/sql'
+export * from './rtapi-sequelize.ts'
+export { type StoreRow, type WireData, type WireRow, type WireValue } from './wire-row.ts'

@@ -6,7 +6,7 @@
  */
 export function readDate(value: unknown, timezone: string | undefined): unknown {
   if (typeof value !== 'string') return value
-  const text = value.replace(' ', 'T')
+  const text = value.replace(' ', 'T').replace(' ', '')
   if (/([+-]\d\d(:\d\d)?|Z)$/.test(text.slice(10))) return new Date(text.replace(/([+-]\d\d)$/, '$1:00'))
   return new Date(timezone === undefined || timezone === 'local' ? text : `${text}${timezone}`)
 }

@@ -1,0 +1,135 @@
+import type { ChangeSource, Report, Store } from '@rtapi/core'
+import { StagedWrites, type UncapturedStatement, UncapturedWrites } from '@rtapi/sql'
+import type { Model, ModelStatic, Sequelize, Transaction } from 'sequelize'
+import { dialectOf } from './dialect-of.ts'
+import { ModelBook } from './model-book.ts'
+import { type ModelClass, scopeOf } from './model-class.ts'
+import { type ModelShape, shapeOf } from './model-shape.ts'
+import type { QueryDialect } from './query-tap.ts'
+import { SequelizeStore, type SequelizeStoreContext } from './sequelize-store.ts'
+import { SqlText } from './sql-text.ts'
+import type { StoreRow, WireData } from './wire-row.ts'
+import { WriteCapture } from './write-capture.ts'
+import { WriteQueue } from './write-queue.ts'
+
+export interface RtapiSequelizeOptions {
+  /**
+   * Hears of failures that nobody waits for, and once of each kind of statement that could not be captured.
+   * @default warnings of the process
+   */
+  readonly report?: Report
+  /**
+   * What an instance held when it was loaded is taken for what its record held when it was written. Changes then travel
+   * to fewer views; but if somebody else changed a field between the load and the save by which views are grouped, a
+   * view may miss the change. Without it, such values count only where the store has locked the record. @default false
+   */
+  readonly trustLoaded?: boolean
+}
+
+export interface ModelStoreOptions<Excluded extends string = never> {
+  /** Fields that the store does not have, by their names on the wire. @default none */
+  readonly exclude?: readonly Excluded[]
+}
+
+/** A store of the records of a model, typed from its attributes. */
+export type ModelStore<M extends Model, Excluded extends string = never> = Store<
+  StoreRow<M, Excluded>,
+  WireData<StoreRow<M, Excluded>>,
+  WireData<StoreRow<M, Excluded>>
+>
+
+/** Sequelize's part of an API: stores of its models, and the source of their changes. */
+export interface RtapiSequelize {
+  /**
+   * A store of the records of a model. Its scope holds for every operation: the default scope, or that of the class which
+   * is given, such as `Comment.scope('published')` or `Comment.unscoped()`.
+   * @throws TypeError if the model has no primary key, its scope narrows it by an association, or `exclude` names a field
+   *   that does not exist or belongs to the key.
+   */
+  store<M extends Model, Excluded extends string = never>(
+    model: ModelStatic<M>,
+    options?: ModelStoreOptions<Excluded>,
+  ): ModelStore<M, Excluded>
+  /** The source of all changes that are written through this `Sequelize`, of every model. Each call makes one. */
+  changes(): ChangeSource
+  /** The kinds of statements that could not be captured, with how often they came. */
+  uncaptured(): readonly UncapturedStatement[]
+  /** Lets go of Sequelize: nothing is captured any more. Stores still work. */
+  stop(): void
+}
+
+/**
+ * Makes stores and a change source of a `Sequelize`. Captures from now on what is written through it; call it once for
+ * each, before the application writes. Models may be defined before or after.
+ * @throws TypeError if the dialect is not one of SQLite, PostgreSQL, MariaDB and MySQL.
+ */
+export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOptions = {}): RtapiSequelize {
+  const name = sequelize.getDialect()
+  const dialect = dialectOf(name)
+  const report = options.report ?? warn
+  const book = new ModelBook(sequelize, { dialect, trustLoaded: options.trustLoaded === true })
+  const uncaptured = new UncapturedWrites({
+    report,
+    name: 'sequelize',
+    advice: 'write through models, or by the key, to name the records',
+  })
+  const staged: StagedWrites = new StagedWrites({
+    dialect,
+    report,
+    name: 'sequelize',
+    written: (sql, transaction) => capture.written(sql, transaction),
+  })
+  const context = { book, returnsRows: name === 'postgres', comparesLoosely: name === 'mysql' || name === 'mariadb' }
+  const capture = new WriteCapture(staged, context, uncaptured)
+  const internals = sequelize as unknown as { readonly dialect: QueryDialect }
+  const detach = capture.attach(internals.dialect, sequelize.getQueryInterface())
+
+  const queue = dialect.locksByWriting ? new WriteQueue() : undefined
+  const storeContext: SequelizeStoreContext = {
+    sequelize,
+    text: new SqlText(sequelize, dialect),
+    report,
+    locked: (instance) => book.markLocked(instance),
+    trackOf(transaction) {
+      const { transaction: open } = capture.tap.trackOf(connectionOf(transaction))
+      if (open === undefined) throw new Error('the transaction was not begun on its connection')
+      return open
+    },
+    inTurn: async (work) => (queue === undefined ? work() : queue.run(work)),
+  }
+
+  return {
+    store<M extends Model, Excluded extends string = never>(
+      model: ModelStatic<M>,
+      storeOptions: ModelStoreOptions<Excluded> = {},
+    ) {
+      const known = model as unknown as ModelClass
+      const shape = without(shapeOf(known, scopeOf(known).attributes), storeOptions.exclude ?? [])
+      // The types of the fields are those which `shapeOf` reads from the same model.
+      return new SequelizeStore(shape, storeContext) as unknown as ModelStore<M, Excluded>
+    },
+    changes: () => staged.source(),
+    uncaptured: () => uncaptured.list(),
+    stop() {
+      staged.stop()
+      detach()
+    },
+  }
+}
+
+function connectionOf(transaction: Transaction): object {
+  return (transaction as unknown as { readonly connection: object }).connection
+}
+
+function without(shape: ModelShape, excluded: readonly string[]): ModelShape {
+  for (const name of excluded) {
+    if (shape.key.some((field) => field.name === name) || !shape.fields.has(name)) {
+      throw new TypeError(`${shape.entity} has no field '${name}' that could be excluded`)
+    }
+  }
+  return { ...shape, fields: new Map([...shape.fields].filter(([name]) => !excluded.includes(name))) }
+}
+
+const warn: Report = (error, { during }) => {
+  process.emitWarning(`rtapi, ${during}: ${error instanceof Error ? error.message : String(error)}`)
+}

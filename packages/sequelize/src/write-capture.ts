@@ -1,0 +1,153 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  type StagedTransaction,
+  type StagedWrites,
+  type Statement,
+  type UncapturedWrites,
+  type WriteStatement,
+  coarseWrite,
+  opaqueVerbs,
+  readWrites,
+} from '@rtapi/sql'
+import type { ModelBook } from './model-book.ts'
+import type { ModelClass } from './model-class.ts'
+import { type ModelWrite, type WriteContext, modelWrites } from './model-writes.ts'
+import { type QueryDialect, QueryTap, type RunningQuery, type StatementCapture } from './query-tap.ts'
+import { WrittenRows } from './written-rows.ts'
+
+/** A method of the query interface that runs. */
+interface Running {
+  readonly write: ModelWrite
+  /** Its statement has been carried out: what else is sent is not of it. */
+  done: boolean
+}
+
+type Method = (...args: readonly unknown[]) => unknown
+
+/**
+ * Captures what is written through the models of a `Sequelize`: all of them write by the methods of its query interface,
+ * with or without hooks. The statement of a method is found again where it is sent, and staged in the transaction that is
+ * open on its connection. Statements that come another way, such as by `sequelize.query`, are coarse changes of the
+ * tables in their text.
+ */
+export class WriteCapture {
+  readonly tap: QueryTap
+  readonly #staged: StagedWrites
+  readonly #context: WriteContext
+  readonly #uncaptured: UncapturedWrites
+  readonly #running = new AsyncLocalStorage<Running | undefined>()
+
+  constructor(staged: StagedWrites, context: WriteContext, uncaptured: UncapturedWrites) {
+    this.#staged = staged
+    this.#context = context
+    this.#uncaptured = uncaptured
+    this.tap = new QueryTap(
+      () => staged.newTrack(),
+      (query, statement) => this.#captureOf(query, statement),
+    )
+  }
+
+  /** Wraps the dialect and the query interface of a `Sequelize`; returns the undo. */
+  attach(dialect: QueryDialect, queryInterface: object): () => void {
+    const undo = [
+      this.tap.attach(dialect),
+      ...Object.entries(modelWrites).map(([name, read]) => this.#wrap(queryInterface, name, read)),
+    ]
+    return () => {
+      for (const restore of undo) restore()
+    }
+  }
+
+  /** A statement that may write has succeeded: what knows it tells, else its text does. */
+  written(sql: string, transaction: StagedTransaction | undefined): void {
+    if (this.tap.tell(transaction)) return
+    for (const write of readWrites(sql, (name) => this.#book.isTable(name))) {
+      if (opaqueVerbs.has(write.verb)) this.#uncaptured.count(write.verb, 'missed')
+      for (const table of write.tables) this.#stageTable(table, write, { sql, transaction })
+    }
+  }
+
+  get #book(): ModelBook {
+    return this.#context.book
+  }
+
+  #wrap(target: object, name: string, read: (typeof modelWrites)[string]): () => void {
+    const method = Reflect.get(target, name) as Method
+    const isOwn = Object.hasOwn(target, name)
+    const wrapped: Method = (...args) => {
+      let write: ModelWrite | undefined
+      void this.#staged.guard(() => {
+        write = read(this.#context, args)
+      })
+      const running = write && { write, done: false }
+      return this.#running.run(running, () => method.apply(target, [...args]))
+    }
+    Reflect.set(target, name, wrapped)
+    return () => {
+      // Somebody may have wrapped it again.
+      if (Reflect.get(target, name) !== wrapped) return
+      if (isOwn) Reflect.set(target, name, method)
+      else Reflect.deleteProperty(target, name)
+    }
+  }
+
+  #captureOf({ model, instance }: RunningQuery, statement: Statement): StatementCapture | undefined {
+    const running = this.#running.getStore()
+    if (running === undefined || running.done) return undefined
+    if (statement.type !== 'write' && statement.type !== 'definition') return undefined
+    const { write } = running
+    if (model?.name !== write.model.name || (write.instance !== undefined && instance !== write.instance))
+      return undefined
+    return {
+      written: (result, transaction) => {
+        running.done = true
+        this.#stage(write, result, transaction)
+      },
+    }
+  }
+
+  #stage(write: ModelWrite, result: unknown, transaction: StagedTransaction | undefined): void {
+    try {
+      const written = write.describe(result)
+      if (written !== undefined) {
+        this.#staged.stage(transaction, new WrittenRows(written, this.#book, this.#uncaptured))
+      }
+    } catch (error) {
+      // Whatever it was, something of the model was written.
+      const cascaded = this.#book.cascades.onDelete(write.model)
+      this.#staged.stage(transaction, coarseWrite(this.#book.entitiesOf([write.model, ...cascaded])))
+      throw error
+    }
+  }
+
+  #stageTable(
+    table: string,
+    { verb }: WriteStatement,
+    { sql, transaction }: { readonly sql: string; readonly transaction: StagedTransaction | undefined },
+  ): void {
+    const models = this.#book.modelsOf(table)
+    const entities = this.#book.entitiesOf([...models, ...models.flatMap((model) => this.#cascaded(model, verb, sql))])
+    this.#staged.stage(transaction, {
+      addTo: (log) => {
+        this.#uncaptured.count(`${verb} ${table}`, 'coarse')
+        for (const entity of entities) log.addCoarse(entity)
+      },
+    })
+  }
+
+  #cascaded(model: ModelClass, verb: string, sql: string): readonly ModelClass[] {
+    const { cascades } = this.#book
+    if (verb === 'update') return setsKey(sql, this.#book, model) ? cascades.onKeyChange(model) : []
+    if (verb === 'insert' && !/\bor\s+replace\b/i.test(sql)) return []
+    return cascades.onDelete(model, verb === 'truncate' && /\bcascade\b/i.test(sql))
+  }
+}
+
+/** Whether an update may change the key; it rather says so once too often. */
+function setsKey(sql: string, book: ModelBook, model: ModelClass): boolean {
+  const assigned = new Set([...sql.matchAll(/["`[]?([\w$]+)["`\]]?\s*=/g)].map(([, name = '']) => name.toLowerCase()))
+  const [head = ''] = sql.split(/\bwhere\b/i)
+  return book.shapeOf(model).key.some(({ column }) => {
+    return assigned.has(column.toLowerCase()) && new RegExp(`\\b${column.replace(/\W/g, '\\$&')}\\b`, 'i').test(head)
+  })
+}

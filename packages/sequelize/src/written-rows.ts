@@ -1,0 +1,56 @@
+import type { ChangeLog, RecordWrite, StagedWrite, UncapturedWrites } from '@rtapi/sql'
+import { keyOfValues } from './known-values.ts'
+import type { ModelBook } from './model-book.ts'
+import type { ModelClass } from './model-class.ts'
+import type { ModelShape } from './model-shape.ts'
+
+/** What is known of the rows that a statement has written. */
+export interface Written {
+  readonly verb: 'insert' | 'update' | 'delete'
+  readonly shape: ModelShape
+  /** The records, if they are known. */
+  readonly records: readonly Omit<RecordWrite, 'entity'>[] | undefined
+  /** Of a through table: what its rows hold in a column, before or after; `undefined` if that is not known. */
+  readonly columnValues: (column: string) => readonly unknown[] | undefined
+  /** Models of which the database may have written rows by itself. */
+  readonly cascaded?: readonly ModelClass[]
+}
+
+/**
+ * Rows that a statement has written. Where the records are not known, all of their entity may have changed. Rows of a
+ * through table are changes of the records on both of its sides too.
+ */
+export class WrittenRows implements StagedWrite {
+  readonly #written: Written
+  readonly #uncaptured: UncapturedWrites
+  readonly #ends: readonly RecordWrite[]
+  readonly #coarse: readonly string[]
+
+  constructor(written: Written, book: ModelBook, uncaptured: UncapturedWrites) {
+    const { shape, records, cascaded = [], columnValues } = written
+    const ends: RecordWrite[] = []
+    const coarse = new Set(book.entitiesOf(cascaded))
+    for (const { entity, field, shape: target } of book.endsOf(shape.model)) {
+      const keys = target && columnValues(field.column)?.map((value) => keyOfValues(target, [value]))
+      if (keys?.every((key) => key !== undefined) === true) {
+        for (const key of new Set(keys)) ends.push({ entity, key, action: 'update' })
+      } else {
+        coarse.add(entity)
+      }
+    }
+    if (records === undefined) coarse.add(shape.entity)
+    this.#written = written
+    this.#uncaptured = uncaptured
+    this.#ends = ends
+    this.#coarse = [...coarse]
+  }
+
+  addTo(log: ChangeLog): void {
+    const { verb, shape, records } = this.#written
+    if (records?.length === 0) return
+    if (records === undefined) this.#uncaptured.count(`${verb} ${shape.entity}`, 'coarse')
+    for (const entity of this.#coarse) log.addCoarse(entity)
+    for (const record of records ?? []) log.add({ ...record, entity: shape.entity })
+    for (const end of this.#ends) log.add(end)
+  }
+}

@@ -1,0 +1,56 @@
+import { type ChangeSourceFactory, type StoreFactory, changeSourceSuite, storeSuite } from '@rtapi/testing'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { type RtapiSequelize, rtapiSequelize } from '../../src/index.ts'
+import { type DatabaseName, type TestDatabase, missing, openDatabase } from './databases.ts'
+import { SequelizeWriter } from './sequelize-writer.ts'
+import { writePaths } from './write-paths.ts'
+
+/** What differs from database to database. */
+export type Peculiarities = Pick<StoreFactory, 'decimalDigits'> &
+  Pick<ChangeSourceFactory<SequelizeWriter>, 'concurrent' | 'failingCommit'>
+
+/** Tries the store and the change source on a database. */
+export async function tryConformance(name: DatabaseName, { decimalDigits, ...rest }: Peculiarities): Promise<void> {
+  const reason = await missing(name)
+  describe.skipIf(reason !== undefined)(`on ${name}${reason === undefined ? '' : ` (${reason})`}`, () => {
+    let database: TestDatabase
+    let live: RtapiSequelize
+    let other: RtapiSequelize
+    beforeAll(async () => {
+      database = await openDatabase(name)
+      live = rtapiSequelize(database.sequelize, { report: () => {} })
+      other = rtapiSequelize(database.other, { report: () => {} })
+    })
+    afterAll(async () => database.close())
+
+    describe('the store', () => {
+      const suite = storeSuite({
+        ...(decimalDigits && { decimalDigits }),
+        async open() {
+          await database.clear()
+          return { store: live.store(database.models.Thing) }
+        },
+      })
+      for (const { name, run } of suite) test(name, run)
+    })
+
+    describe('the change source', () => {
+      const suite = changeSourceSuite({
+        ...rest,
+        entity: 'Thing',
+        paths: writePaths(name),
+        async open() {
+          await database.clear()
+          return {
+            source: live.changes(),
+            writer: new SequelizeWriter(database),
+            store: live.store(database.models.Thing),
+            readCommitted: async (id: number) => (await other.store(database.otherModels.Thing).read([id]))[0],
+            uncaptured: () => live.uncaptured().reduce((sum, { count }) => sum + count, 0),
+          }
+        },
+      })
+      for (const { name, run } of suite) test(name, run)
+    })
+  })
+}
