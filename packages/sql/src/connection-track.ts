@@ -80,8 +80,8 @@ export class ConnectionTrack<Entry> {
     const [code, number] = ['code', 'errno'].map((name) => Reflect.get(error, name) as unknown)
     // PostgreSQL answers the commit of a failed transaction with success, and rolls back.
     if (this.#dialect.failsAsAWhole && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) transaction.failed = true
-    // A deadlock costs MariaDB and MySQL the whole transaction.
-    if (code === 'ER_LOCK_DEADLOCK' || number === 1213) transaction.undo()
+    // A deadlock costs MariaDB and MySQL the whole transaction, and what is sent after it is committed by itself.
+    if (code === 'ER_LOCK_DEADLOCK' || number === 1213) this.transaction = undefined
   }
 
   #commit(transaction: OpenTransaction<Entry>): void {

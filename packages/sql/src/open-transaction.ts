@@ -50,12 +50,6 @@ export class OpenTransaction<Entry> {
     this.failed = false
   }
 
-  /** Everything is undone, but the transaction is still open for the application. */
-  undo(): void {
-    this.#entries.length = 0
-    this.#savepoints.length = 0
-  }
-
   #indexOf(name: string): number {
     return this.#savepoints.findLastIndex((savepoint) => savepoint.name === name)
   }

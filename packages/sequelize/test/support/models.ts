@@ -63,9 +63,8 @@ export function defineModels(sequelize: Sequelize): TestModels {
 
   const Folder = define('Folder', { id: key })
   const Page = define('Page', { id: key })
-  const hooked = { foreignKey: 'folderId', onDelete: 'CASCADE', hooks: true, constraints: false }
-  Folder.hasMany(Page, hooked)
-  Page.belongsTo(Folder, { foreignKey: 'folderId', constraints: false })
+  Folder.hasMany(Page, { foreignKey: 'folderId', onDelete: 'CASCADE', hooks: true })
+  Page.belongsTo(Folder, { foreignKey: 'folderId' })
 
   const Box = define('Box', { id: key })
   const Label = define('Label', { id: key })

@@ -279,7 +279,8 @@ export function writePaths(database: DatabaseName): Paths {
       },
     },
     applicationCascade: {
-      as: 'captured',
+      // The pages are named, but where Sequelize deletes them the foreign key does too, should another one come between.
+      as: 'coarse',
       async prepare({ models: { Folder, Page } }) {
         await Folder.create({ id: 1 })
         await Page.bulkCreate([1, 2].map((id) => ({ id, folderId: 1 })))
@@ -287,7 +288,6 @@ export function writePaths(database: DatabaseName): Paths {
       async run({ models: { Folder }, options }) {
         await (await Folder.findByPk(1, { ...options, rejectOnEmpty: true })).destroy(options)
         return [
-          { entity: 'Folder', key: 1, action: 'delete' },
           { entity: 'Page', key: 1, action: 'delete' },
           { entity: 'Page', key: 2, action: 'delete' },
         ]
