@@ -93,6 +93,8 @@ function shownBy(attributes: unknown): (name: string) => boolean {
 }
 
 function declaredType(type: AttributeType): string {
+  // Its values would have to be escaped for that.
+  if (type.key === 'ENUM') return 'enum'
   // With up to 24 digits of its mantissa PostgreSQL makes it a number of four bytes.
   if (type.key === 'FLOAT' && Number(type._length) <= 24 && type._decimals === undefined) return `real ${type.toSql()}`
   return type.toSql()

@@ -90,11 +90,7 @@ export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOpti
     text: new SqlText(sequelize, dialect),
     report,
     locked: (instance) => book.markLocked(instance),
-    trackOf(transaction) {
-      const { transaction: open } = capture.tap.trackOf(connectionOf(transaction))
-      if (open === undefined) throw new Error('the transaction was not begun on its connection')
-      return open
-    },
+    trackOf: (transaction) => capture.tap.trackOf(connectionOf(transaction)).transaction,
     inTurn: async (work) => (queue === undefined ? work() : queue.run(work)),
   }
 

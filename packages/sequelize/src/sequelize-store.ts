@@ -34,8 +34,8 @@ export interface SequelizeStoreContext {
   readonly report: Report
   /** The record of this instance is locked until the end of the transaction. */
   locked(instance: Model): void
-  /** What is known of a transaction that has begun. */
-  trackOf(transaction: Transaction): TransactionTrack
+  /** What is known of a transaction that has begun; nothing once the captures were stopped. */
+  trackOf(transaction: Transaction): TransactionTrack | undefined
   /** Runs a write when it may begin. */
   inTurn<T>(work: () => Promise<T>): Promise<T>
 }
@@ -195,7 +195,7 @@ export class SequelizeStore implements Store {
 
   async #try(work: (transaction: Transaction) => Promise<Row | null>): Promise<WriteResult | null> {
     const { sequelize, text } = this.#context
-    let done: { readonly row: Row; readonly track: TransactionTrack } | undefined
+    let done: { readonly row: Row; readonly track: TransactionTrack | undefined } | undefined
     try {
       // SQLite locks nothing but all, so all is locked before anything is read.
       const options = text.dialect.locksByWriting ? { type: Transaction.TYPES.IMMEDIATE } : {}
@@ -207,12 +207,12 @@ export class SequelizeStore implements Store {
       })
     } catch (error) {
       if (error instanceof NothingWritten) return null
-      if (done?.track.committed !== true) throw error
+      if (done?.track?.committed !== true) throw error
       // Committed all the same: a hook of the application failed afterwards.
       this.#context.report(error, { during: 'sequelize.afterCommit' })
     }
     if (done === undefined) throw new Error('the transaction ended without its work')
-    return done.track.announced ? { row: done.row, tx: done.track.id } : { row: done.row }
+    return done.track?.announced === true ? { row: done.row, tx: done.track.id } : { row: done.row }
   }
 
   #columnOf(name: string): Column {
