@@ -1,5 +1,5 @@
 import type { Json, Row } from '@rtapi/core'
-import type { Attributes, Model } from 'sequelize'
+import type { Attributes, CreationOptional, ForeignKey, Model } from 'sequelize'
 
 /** The value of an attribute as it travels: dates, big integers and bytes as text, objects as JSON. */
 export type WireValue<T> = T extends null | undefined
@@ -16,21 +16,17 @@ export type WireValue<T> = T extends null | undefined
             ? { readonly [K in keyof T as K extends string ? K : never]: WireValue<T[K]> }
             : Json
 
-/** A type without the marks that Sequelize puts on types, such as `CreationOptional`. */
-type Unmarked<T> = T extends string
-  ? string extends `${T}`
-    ? string
-    : `${T}`
-  : T extends number
-    ? number extends T
-      ? number
-      : T extends infer N extends number
-        ? Bare<N>
-        : number
-    : boolean
+/** The marks that Sequelize puts on types, by which a union of literals would be none any more. */
+type CreationMark = Pick<CreationOptional<object>, keyof CreationOptional<object>>
+type ForeignKeyMark = Pick<ForeignKey<object>, keyof ForeignKey<object>>
 
-/** A literal number without marks: `1 & { mark?: true }` is 1. */
-type Bare<N extends number> = `${N}` extends `${infer Plain extends number}` ? Plain : number
+type Unmarked<T> = T extends (infer Bare) & CreationMark
+  ? Bare extends (infer Barer) & ForeignKeyMark
+    ? Barer
+    : Bare
+  : T extends (infer Bare) & ForeignKeyMark
+    ? Bare
+    : T
 
 type IsAny<T> = 0 extends 1 & T ? true : false
 
