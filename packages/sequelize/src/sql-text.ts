@@ -57,23 +57,20 @@ export class SqlText {
   }
 
   #quote(name: string): string {
-    const { quoteIdentifier } = this.#sequelize.getQueryInterface() as unknown as {
-      quoteIdentifier(name: string): string
-    }
-    return quoteIdentifier.call(this.#sequelize.getQueryInterface(), name)
+    const queryInterface = this.#sequelize.getQueryInterface() as unknown as { quoteIdentifier(name: string): string }
+    return queryInterface.quoteIdentifier(name)
   }
 
   #escape(value: unknown): string {
-    return String(this.#sequelize.escape(value instanceof Date ? this.#dateText(value) : (value as string)))
+    return this.#sequelize.escape(value instanceof Date ? this.#dateText(value) : (value as string))
   }
 
   /** In the form in which Sequelize writes dates. */
   #dateText(date: Date): string {
-    const { normalizeDataType } = this.#sequelize as unknown as {
+    const sequelize = this.#sequelize as unknown as {
       normalizeDataType(type: unknown): { stringify(value: Date, options: object): string }
     }
-    const type = normalizeDataType.call(this.#sequelize, new DATE(6))
-    return type.stringify(date, { timezone: this.#timezone })
+    return sequelize.normalizeDataType(new DATE(6)).stringify(date, { timezone: this.#timezone })
   }
 }
 

@@ -11,8 +11,9 @@ import {
 } from '@rtapi/sql'
 import type { ModelBook } from './model-book.ts'
 import type { ModelClass } from './model-class.ts'
-import { type ModelWrite, type WriteContext, modelWrites } from './model-writes.ts'
+import { type ModelWrite, modelWrites } from './model-writes.ts'
 import { type QueryDialect, QueryTap, type RunningQuery, type StatementCapture } from './query-tap.ts'
+import type { WriteContext } from './write-context.ts'
 import { WrittenRows } from './written-rows.ts'
 
 /** A method of the query interface that runs. */

@@ -118,7 +118,7 @@ describe.each(everywhere)('on %s', async (name) => {
         ['state', 'doing'],
         ['uuid', 'no uuid'],
         ['day', 'no day'],
-        ['memo', `${String(sample['memo'])} `],
+        ['memo', `${sample['memo'] as string} `],
       ] as const) {
         expect([field, await find(store, equals(field, value))]).toEqual([field, []])
       }
@@ -153,11 +153,9 @@ describe.each(everywhere)('on %s', async (name) => {
         nothing: 1,
         memo: { val: 'now()' },
       }
-      const { code, details } = await refusal(Promise.resolve(store.create({ name: 'a', ...bad } as never)))
+      const { code, details } = await refusal(Promise.resolve(store.create({ name: 'a', ...bad })))
       expect(code).toBe('invalid')
-      expect((details as { path: string[] }[]).map(({ path }) => path[0]).toSorted()).toEqual(
-        Object.keys(bad).toSorted(),
-      )
+      expect(new Set((details as { path: string[] }[]).map(({ path }) => path[0]))).toEqual(new Set(Object.keys(bad)))
 
       const mail = await refusal(Promise.resolve(store.create({ name: 'a', mail: 'no address' })))
       expect(mail).toEqual({

@@ -28,7 +28,7 @@ function namespace() {
     get: (key: string) => storage.getStore()?.get(key),
     set: (key: string, value: unknown) => void storage.getStore()?.set(key, value),
     run: (work: (context: unknown) => void) => storage.run(copy(), () => work(storage.getStore())),
-    bind: <F extends (...args: unknown[]) => unknown>(work: F) => {
+    bind: (work: (...args: unknown[]) => unknown) => {
       const context = copy()
       return (...args: unknown[]) => storage.run(context, () => work(...args))
     },
@@ -291,12 +291,13 @@ describe.each(everywhere)('on %s', async (name) => {
     test('a statement that is tried again is announced once, by the try that succeeded', async () => {
       const { Shelf, Thing } = at.models
       let tries = 0
+      const retried: object = { retry: { max: 3, match: [/try again/] } }
       at.sequelize.addHook('beforeQuery', 'tries', () => {
         tries += 1
         if (tries === 1) throw new Error('try again')
       })
       try {
-        await Shelf.create(shelf(1), { retry: { max: 3, match: [/try again/] } } as object)
+        await Shelf.create(shelf(1), retried)
         await Thing.bulkCreate([thing({ id: 1 })])
       } finally {
         at.sequelize.removeHook('beforeQuery', 'tries')

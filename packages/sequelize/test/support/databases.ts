@@ -49,7 +49,7 @@ export async function openDatabase(database: DatabaseName, options: TestOptions 
       const { Thing, Shelf, Item, Mark, Note, Folder, Page, Box, Label, BoxLabel, Draft, ...rest } = otherModels
       const inOrder = [Mark, Item, Note, rest.Sample, Shelf, Page, Folder, BoxLabel, Box, Label, Draft]
       for (const model of [...inOrder, rest.Counted, rest.Ticket, Thing]) {
-        await other.query(`delete from ${other.getQueryInterface().quoteIdentifier(String(model.getTableName()))}`)
+        await other.query(`delete from ${other.getQueryInterface().quoteIdentifier(model.tableName)}`)
       }
     },
     async close() {

@@ -149,6 +149,28 @@ export function writePaths(database: DatabaseName): Paths {
         return [{ key: 1, action: 'update' }]
       },
     },
+    upsertMovingKey: isPostgres
+      ? {
+          // The record had another key, and nobody says which.
+          as: 'coarse',
+          async run({ models: { Thing }, options }) {
+            await Thing.update({ code: 'A' }, { where: { id: 1 }, ...options })
+            await Thing.upsert(row(11, { code: 'A' }), { ...options, conflictFields: ['code'] as never[] })
+            return [{ key: 1 }, { key: 11 }]
+          },
+        }
+      : { absent: 'it is upsertByOtherKey' },
+    bulkInsertMovingKey: isPostgres
+      ? {
+          as: 'coarse',
+          async run({ models: { Thing }, options }) {
+            await Thing.update({ code: 'A' }, { where: { id: 1 }, ...options })
+            const conflict = { updateOnDuplicate: ['id', 'text'] as never[], conflictAttributes: ['code'] as never[] }
+            await Thing.bulkCreate([row(11, { code: 'A' })], { ...options, ...conflict })
+            return [{ key: 1 }, { key: 11 }]
+          },
+        }
+      : { absent: 'it is bulkInsertUpdatingOtherConflicts' },
     upsertIgnored: { absent: 'Sequelize has no upsert that leaves a record as it is' },
     increment: {
       as: 'captured',

@@ -1,0 +1,136 @@
+import type { Model } from 'sequelize'
+import { keyFieldsOf, keyOfValues, knownOf } from './known-values.ts'
+import { type ModelClass, isExpression } from './model-class.ts'
+import type { Field, ModelShape } from './model-shape.ts'
+import { heldBy, isKeyedAlone, keyInWhere } from './record-keys.ts'
+import { type Values, type WriteContext, affectedRows, allKnown } from './write-context.ts'
+import type { Written } from './written-rows.ts'
+
+/** Values by columns that were sent, and the result. */
+interface InstanceWrite {
+  readonly values: Values
+  readonly result: unknown
+}
+
+/**
+ * What the insert of an instance has written.
+ * @param write.isReturned - the instance holds what the database has answered.
+ */
+export function inserted(
+  { book }: WriteContext,
+  instance: Model,
+  { values, isReturned, result }: InstanceWrite & { readonly isReturned: boolean },
+): Written | undefined {
+  // A value was taken already, and the row left out.
+  if (affectedRows(result) === 0) return undefined
+  const shape = book.shapeOf(classOf(instance))
+  const valueOf = (field: Field) => (isReturned ? heldBy(instance, field) : storedIn(instance, values, field))
+  const key = keyOfValues(shape, shape.key.map(valueOf))
+  const after = knownOf(shape, (field) => {
+    if (isReturned || field.attribute.primaryKey === true) return valueOf(field)
+    const given = values[field.column]
+    return book.isKept(field, given) ? given : undefined
+  })
+  return {
+    verb: 'insert',
+    shape,
+    records: key === undefined ? undefined : [{ key, action: 'create', after }],
+    columnValues(column) {
+      const field = fieldOfColumn(shape, column)
+      return field && allKnown([valueOf(field)])
+    },
+  }
+}
+
+/** What the update of an instance has written. */
+export function updated(
+  { book }: WriteContext,
+  instance: Model,
+  { values, where, result }: InstanceWrite & { readonly where: unknown },
+): Written | undefined {
+  // Of MariaDB and MySQL: no row, or none that the values have changed.
+  if (affectedRows(result) === 0) return undefined
+  const shape = book.shapeOf(classOf(instance))
+  const key = keyInWhere(shape, where)
+  const written = knownOf(shape, (field) => {
+    const value = values[field.column]
+    return book.isKept(field, value) ? value : undefined
+  })
+  const stored = knownOf(shape, (field) => instance.previous(field.name as never) as unknown)
+  const keyFields = keyFieldsOf(shape, stored)
+  const before = book.isCertain(instance) ? stored : keyFields
+  const unwritten = Object.entries(before).filter(([name]) => !((shape.fields.get(name)?.column ?? '') in values))
+  return {
+    verb: 'update',
+    shape,
+    records:
+      key === undefined
+        ? undefined
+        : [{ key, action: 'update', before, after: { ...keyFields, ...Object.fromEntries(unwritten), ...written } }],
+    columnValues(column) {
+      const field = fieldOfColumn(shape, column)
+      return field && allKnown([heldBy(instance, field), instance.previous(field.name as never)])
+    },
+  }
+}
+
+/** What the deletion of an instance has written; whether there was one the result does not say. */
+export function deleted({ book }: WriteContext, instance: Model, where: unknown): Written {
+  const model = classOf(instance)
+  const shape = book.shapeOf(model)
+  const key = keyInWhere(shape, where)
+  const held = knownOf(shape, (field) => instance.previous(field.name as never) as unknown)
+  const before = book.isCertain(instance) ? held : keyFieldsOf(shape, held)
+  return {
+    verb: 'delete',
+    shape,
+    records: key === undefined ? undefined : [{ key, action: 'delete', before }],
+    columnValues(column) {
+      const field = fieldOfColumn(shape, column)
+      return field && allKnown([heldBy(instance, field)])
+    },
+    cascaded: book.cascades.onDelete(model),
+  }
+}
+
+/**
+ * What an upsert has written.
+ * @param write.instance - which holds the row that the database has answered, if it has.
+ * @param write.movesKey - a record that has another key may have been given this one.
+ */
+export function upserted(
+  { book }: WriteContext,
+  model: ModelClass,
+  {
+    instance,
+    values,
+    movesKey,
+    result,
+  }: InstanceWrite & { readonly instance: Model | undefined; readonly movesKey: boolean },
+): Written {
+  const shape = book.shapeOf(model)
+  const isNew = Array.isArray(result) && result[1] === true
+  const isCertain = !movesKey && (instance !== undefined || isNew || isKeyedAlone(model, [values]))
+  const valueOf = (field: Field) => (instance === undefined ? values[field.column] : heldBy(instance, field))
+  const key = isCertain ? keyOfValues(shape, shape.key.map(valueOf)) : undefined
+  return {
+    verb: 'insert',
+    shape,
+    records: key === undefined ? undefined : [{ key, action: isNew ? 'create' : 'update' }],
+    columnValues: (column) => allKnown([values[column]]),
+  }
+}
+
+function classOf(instance: Model): ModelClass {
+  return instance.constructor as ModelClass
+}
+
+/** What was given for a column, or else what the instance has got from the database. */
+function storedIn(instance: Model, values: Values, field: Field): unknown {
+  const given = values[field.column]
+  return given === undefined || given === null || isExpression(given) ? heldBy(instance, field) : given
+}
+
+function fieldOfColumn(shape: ModelShape, column: string): Field | undefined {
+  return [...shape.fields.values()].find((field) => field.column === column)
+}

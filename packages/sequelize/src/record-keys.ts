@@ -1,0 +1,61 @@
+import type { Key } from '@rtapi/core'
+import { Model } from 'sequelize'
+import { keyOfValues } from './known-values.ts'
+import { type ModelClass, uniqueColumnsOf } from './model-class.ts'
+import type { Field, ModelShape } from './model-shape.ts'
+import { valuesInWhere } from './where-values.ts'
+import { type Values, type WriteContext, hasTextKey } from './write-context.ts'
+
+/** The value of a field in the instance as it is now, without getters. */
+export function heldBy(instance: Model, { name }: Field): unknown {
+  return instance.getDataValue(name as never) as unknown
+}
+
+/** Of the records that a condition is about: their keys. It may hold further conditions, but no record with another key. */
+export function keysInWhere(
+  { comparesLoosely }: WriteContext,
+  shape: ModelShape,
+  where: unknown,
+): readonly Key[] | undefined {
+  // The record may be written with another case of letters than the condition.
+  if (comparesLoosely && hasTextKey(shape)) return undefined
+  const values = valuesInWhere(
+    where,
+    shape.key.map(({ column }) => column),
+  )
+  const keys = values?.map((parts) => keyOfValues(shape, parts))
+  return keys?.every((key) => key !== undefined) === true ? keys : undefined
+}
+
+/** The key of one instance, as it was read from the database. */
+export function keyInWhere(shape: ModelShape, where: unknown): Key | undefined {
+  const values = valuesInWhere(
+    where,
+    shape.key.map(({ column }) => column),
+  )
+  return values?.length === 1 && values[0] !== undefined ? keyOfValues(shape, values[0]) : undefined
+}
+
+/** PostgreSQL hands back what an update has written, as instances or as rows. */
+export function keysOfRows(shape: ModelShape, rows: readonly unknown[]): readonly Key[] | undefined {
+  const keys = rows.map((row) => {
+    if (row instanceof Model)
+      return keyOfValues(
+        shape,
+        shape.key.map((field) => heldBy(row, field)),
+      )
+    const values = (typeof row === 'object' && row !== null ? row : {}) as Values
+    return keyOfValues(
+      shape,
+      shape.key.map(({ name, column }) => values[name] ?? values[column]),
+    )
+  })
+  return keys.every((key) => key !== undefined) ? keys : undefined
+}
+
+/** Whether only its key can make one of the records conflict with another, as far as the model declares unique columns. */
+export function isKeyedAlone(model: ModelClass, records: readonly Values[]): boolean {
+  const isFree = (columns: readonly string[], record: Values): boolean =>
+    columns.some((column) => column !== '' && (record[column] ?? null) === null)
+  return uniqueColumnsOf(model).every((columns) => records.every((record) => isFree(columns, record)))
+}

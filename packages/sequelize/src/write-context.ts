@@ -1,0 +1,31 @@
+import type { ModelBook } from './model-book.ts'
+import type { ModelShape } from './model-shape.ts'
+
+/** Values by the names of the columns. */
+export type Values = Readonly<Record<string, unknown>>
+
+/** What has to be known of the database to read what it has written. */
+export interface WriteContext {
+  readonly book: ModelBook
+  /** The database answers an insert with the rows that it has written. */
+  readonly returnsRows: boolean
+  /** Texts are compared by collations that take different ones for the same. */
+  readonly comparesLoosely: boolean
+}
+
+/** How many rows a statement has written; `undefined` if the result does not say. */
+export function affectedRows(result: unknown): number | undefined {
+  if (typeof result === 'number') return Number.isNaN(result) ? undefined : result
+  const count: unknown = Array.isArray(result) ? result[1] : undefined
+  return typeof count === 'number' ? count : undefined
+}
+
+/** The values, if each of them is known. */
+export function allKnown(values: readonly unknown[]): readonly unknown[] | undefined {
+  return values.every((value) => value !== undefined) ? values : undefined
+}
+
+/** Whether texts are part of the key; those of UUIDs are compared exactly. */
+export function hasTextKey({ key }: ModelShape): boolean {
+  return key.some(({ type, attributeType }) => type === 'string' && attributeType.key !== 'UUID')
+}
