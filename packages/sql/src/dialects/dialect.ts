@@ -8,7 +8,7 @@ export interface Sql {
 
 /** A column of the queried table: as quoted SQL, and what it holds. */
 export interface Column {
-  /** The quoted name, with the alias of the table where the statement has one. */
+  /** The quoted name, with the table or its alias: an `order by` would take the bare name for that of a selected value. */
   readonly sql: string
   readonly type: FieldType
   readonly nullable: boolean
