@@ -127,7 +127,7 @@ const fieldTypes: Readonly<Record<string, FieldType | null>> = {
 }
 
 /** What an attribute of this type holds; `undefined` if it has no column. */
-export function fieldTypeOf(type: AttributeType): FieldType | undefined {
+function fieldTypeOf(type: AttributeType): FieldType | undefined {
   if ((type.key === 'STRING' || type.key === 'CHAR') && /bytea/i.test(type.toSql())) return 'bytes'
   const known = fieldTypes[type.key]
   return known === null ? undefined : (known ?? 'json')

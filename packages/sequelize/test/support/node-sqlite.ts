@@ -14,7 +14,7 @@ class Statement {
 }
 
 /** As much of the package `sqlite3` as Sequelize uses, on the SQLite that is built into Node. */
-export class Database {
+class Database {
   readonly filename: string
   readonly #database: DatabaseSync
 
