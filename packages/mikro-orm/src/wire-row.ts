@@ -104,7 +104,7 @@ export type StoreRow<E, Excluded extends string = never> = {
   : never
 
 /** What a create or an update is given: fields in wire form, or as the entity holds them. */
-export type WireData<R> = { readonly [F in keyof R]?: R[F] | Loose<NonNullable<R[F]>> }
+export type WireData<R> = { readonly [F in keyof R]?: R[F] | Loose<NonNullable<R[F]>> | undefined }
 
 /** Validators may have turned text into what it stands for. */
 type Loose<V> = V extends string ? (string extends V ? Date | bigint | Uint8Array : never) : never
