@@ -22,7 +22,7 @@ const NewMessage = z.strictObject({ text, recipient: name.nullable().optional() 
 const MessagePatch = z.strictObject({ text })
 
 /** In this chat, whoever says a name is the one. An application would check a password here, or the signature of a token. */
-export const authenticate: Authenticate = ({ token }) => {
+const authenticate: Authenticate = ({ token }) => {
   if (token === null || token === undefined) return null
   if (NAME.test(token)) return { user: { id: token } }
   throw new RtapiError('unauthenticated', 'The token is not a name.')

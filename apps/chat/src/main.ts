@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import type { Report } from '@rtapi/core'
 import { serveSocketIo, socketIoOptions } from '@rtapi/socket.io'
+import pg from 'pg'
 import { Sequelize } from 'sequelize'
 import { Server } from 'socket.io'
 import { createChat } from './chat-api.ts'
@@ -22,7 +23,7 @@ const { values: flags } = parseArgs({
 const report: Report = (error, { during }) => console.error(`${during}:`, error)
 const postgres = flags.db === undefined ? await startPrivatePostgres() : undefined
 const url = flags.db ?? postgres?.url ?? ''
-const sequelize = new Sequelize(url, { logging: false })
+const sequelize = new Sequelize(url, { logging: false, dialectModule: pg })
 const { api, Message } = createChat(sequelize, report)
 await Message.sync()
 await api.ready

@@ -5,7 +5,7 @@ import { type Report, RtapiError } from '@rtapi/core'
 import { type Price, type Prices, formatPrices, parsePrices } from './price-line.ts'
 
 /** One symbol that is not what it was. */
-export interface PriceChange {
+interface PriceChange {
   readonly before: Price | undefined
   readonly after: Price | undefined
 }
