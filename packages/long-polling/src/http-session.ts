@@ -36,6 +36,8 @@ export interface SessionSurroundings {
 
 /** Bytes in one answer, above which the rest waits for the next poll. */
 const MOST_AT_ONCE = 1_048_576
+/** Milliseconds for which a session that has ended waits for the next poll: a client that is there is back by then. */
+const BETWEEN_POLLS = 5_000
 /** Bytes that may still wait when the API is told that there is room. */
 const LOW = 32_768
 
@@ -256,10 +258,12 @@ export class HttpSession implements TransportSocket, HttpClient {
   sweep(now: number): void {
     if (this.#poll !== undefined && now >= this.#poll.deadline) this.#poll.answer(true)
     this.#stream?.keepAlive(now)
+    if (this.isWatched && this.#end === undefined) return
+    const { sessionTimeout } = this.#around
     // Whoever has not read the end in time will not read it.
-    const isHeld = this.isWatched && this.#end === undefined
-    if (!isHeld && now - this.#seenAt >= this.#around.sessionTimeout)
-      this.leave(closeCodes.heartbeat, 'no poll in time')
+    const patience =
+      this.isWatched || this.#end === undefined ? sessionTimeout : Math.min(sessionTimeout, BETWEEN_POLLS)
+    if (now - this.#seenAt >= patience) this.leave(closeCodes.heartbeat, 'no poll in time')
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────────────

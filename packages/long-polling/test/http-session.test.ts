@@ -317,13 +317,16 @@ describe('the end', () => {
     expect(clock.timers).toBe(0)
   })
 
-  test('a service that ends waits for clients which do not ask, but not for ever', async () => {
+  test.each([
+    { timeout: 3_000, waits: 2_900, ends: 3_100, why: 'as long as it was told' },
+    { timeout: 30_000, waits: 4_900, ends: 6_100, why: 'until it is clear that they will not come' },
+  ])('a service that ends waits for clients which do not ask, $why', async ({ timeout, waits, ends }) => {
     const client = await opened({ sessionTimeout: 100_000 })
     let isClosed = false
-    void client.handler.close({ timeout: 5_000 }).then(() => (isClosed = true))
-    await client.clock.advance(4_900)
+    void client.handler.close({ timeout }).then(() => (isClosed = true))
+    await client.clock.advance(waits)
     expect(isClosed).toBe(false)
-    await client.clock.advance(200)
+    await client.clock.advance(ends - waits)
     expect(isClosed).toBe(true)
     expect([client.clock.timers, client.link.closings]).toEqual([0, [{ code: 4452, reason: 'draining' }]])
   })
