@@ -47,7 +47,8 @@ export class SocketIoSocket implements TransportSocket, Writer {
   private readonly context: SocketContext
   private readonly link: EngineLink
   private events: SocketEvents | null = null
-  private last: EncodedFrame | null = null
+  /** What was sent last, if it may be a goodbye: not the frame, since its wire form keeps far more memory alive. */
+  private last: string | Uint8Array | null = null
   private closing = false
   private closeCode = 0
   private closeReason = ''
@@ -70,7 +71,7 @@ export class SocketIoSocket implements TransportSocket, Writer {
 
   send(frame: EncodedFrame): void {
     if (this.closing) return
-    this.last = frame
+    this.last = frame.data.length > GOODBYE_MAX ? null : frame.data
     if (this.link.isIdle) this.context.queue.add(this)
     this.link.add(this.terms.writer.chainOf(frame))
   }
@@ -139,10 +140,9 @@ export class SocketIoSocket implements TransportSocket, Writer {
   }
 
   private saidGoodbye(): boolean {
-    const data = this.last?.data
-    if (data === undefined || data.length > GOODBYE_MAX) return false
+    if (this.last === null) return false
     try {
-      const message = this.terms.codec.decode(data)
+      const message = this.terms.codec.decode(this.last)
       return typeof message === 'object' && message !== null && 'type' in message && message.type === 'goodbye'
     } catch {
       return false
