@@ -302,6 +302,8 @@ export class StoreReader implements GroupListener {
     for (const resolve of caughtUp) resolve()
     this.#scheduled = false
     if (this.#dirty.size > 0 || this.#arrivals.length > 0 || this.#groups.hasReceived) this.#schedule()
+    // Who asked during the run, of which it has read everything.
+    else for (const resolve of this.#caughtUp.splice(0)) resolve()
   }
 
   /** Keys whose truth a query cannot tell: changed since it began, or shown until now and not among its rows. */

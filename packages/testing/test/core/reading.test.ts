@@ -12,7 +12,7 @@ import {
 } from '@rtapi/core'
 import { type FakeClock, type TestClient, connect, fakeClock } from '@rtapi/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Gated, gated } from './gated.ts'
+import { Door, type Gated, gated } from './gated.ts'
 
 type Note = { id: number; topicId: number; text: string }
 
@@ -42,11 +42,15 @@ afterEach(async () => {
   expect(clock.timers).toBe(0)
 })
 
-/** Opens an API over a store whose reads wait at doors, and can be made to fail. */
-async function open(late = false): Promise<Gated<Note>> {
+/** Opens an API over a store whose reads, and answers to a create, wait at doors, and whose reads can be made to fail. */
+async function open(late = false, created = new Door()): Promise<Gated<Note>> {
   const doors = gated(notes, { late })
   const store: Store<Note> = {
     ...doors.store,
+    async create(data) {
+      const result = await doors.store.create(data)
+      return created.pass(() => result)
+    },
     read(keys) {
       const rows = doors.store.read(keys)
       if (fails.read) throw new Error('the database is away')
@@ -187,6 +191,25 @@ describe('one read', () => {
     expect(positions.at(-1)?.[1]).toBe(view.position)
     expect(view.position).not.toBe(begin)
   })
+})
+
+test('a write that is answered while its change is read waits for that read, and no longer', async () => {
+  const answered = new Door()
+  const { read } = await open(false, answered)
+  const view = await subscribe()
+  read.close()
+  answered.close()
+  client.send({ type: 'request', id: 'w', resource: 'notes', action: 'create', data: { topicId: 1, text: 'w' } })
+  await clock.settle()
+  expect(read.waiting).toBe(1)
+  // The change is on its way before the store has answered.
+  answered.open()
+  await client.receiveNothing()
+  read.open()
+  const reply = await client.reply('w')
+  expect(reply).toMatchObject({ ok: true, key: 4 })
+  expect(reply).not.toHaveProperty('pending')
+  expect(view.rows).toHaveLength(4)
 })
 
 describe('while the store cannot be read', () => {
