@@ -2,7 +2,7 @@
 // the Node of node_modules. Everything here is plain JavaScript without dependencies, since nothing is installed yet.
 import { checkAll } from './start/check-all.mjs'
 import { installNodePackages } from './start/node-packages.mjs'
-import { runApp } from './start/app.mjs'
+import { buildPage, runApp } from './start/app.mjs'
 
 const [command, ...flags] = process.argv.slice(2)
 const started = performance.now()
@@ -11,11 +11,16 @@ try {
   if (command === 'test') {
     await installNodePackages()
     process.exitCode = await checkAll(flags, started)
+  } else if (command === 'page') {
+    await installNodePackages()
+    await buildPage(flags[0])
   } else if (command) {
     await installNodePackages()
     process.exitCode = await runApp(command, flags)
   } else {
-    throw new Error('Say what to start: node scripts/start.mjs test|board|minimal|bench')
+    throw new Error(
+      'Say what to start: node scripts/start.mjs test|board|minimal|bench, or page <app> to build only its page',
+    )
   }
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`)

@@ -2,20 +2,32 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { installDebianPackages } from './debian-packages.mjs'
 import { exclusively } from './exclusive.mjs'
 import { npmCommand, projectNode, root, run, runOrThrow } from './process.mjs'
 
 /** Builds the page of the app, if it has one, then runs its src/main.ts and resolves with its exit code. */
 export async function runApp(name, flags) {
-  const folder = join(root, 'apps', name)
-  const main = join(folder, 'src', 'main.ts')
+  const main = join(folderOf(name), 'src', 'main.ts')
   if (!existsSync(main)) throw new Error(`There is no app "${name}": ${relative(root, main)} does not exist.`)
-  await buildPage(name, folder)
+  await installWhatRuns(name, flags)
+  await buildPage(name)
   return run([projectNode(), '--conditions=rtapi-source', main, ...flags])
 }
 
-/** Builds only what changed: a page is served by other processes while this one starts. */
-async function buildPage(name, folder) {
+/** A cluster without a given Redis starts one of its own. */
+async function installWhatRuns(name, flags) {
+  const given = (flag) => flags.some((word) => word === flag || word.startsWith(`${flag}=`))
+  if (name === 'board' && given('--nodes') && !given('--layer')) await installDebianPackages(['redis-server'])
+}
+
+function folderOf(name) {
+  return join(root, 'apps', name)
+}
+
+/** Builds the page of an app, if it has one and something changed: it is served by other processes while this one starts. */
+export async function buildPage(name) {
+  const folder = folderOf(name)
   const { scripts = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   if (!scripts['page:build']) return
   const stamp = join(folder, 'dist-page', '.built-from')

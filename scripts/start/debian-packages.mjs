@@ -12,13 +12,16 @@ const needed = [
   { program: 'redis-server', debian: 'redis-server' },
 ]
 
-/** Installs the Debian packages whose programs are missing. Throws with a way out when it cannot. Starts no service. */
-export async function installDebianPackages() {
-  const missing = needed.filter((entry) => !isPresent(entry))
+/**
+ * Installs the Debian packages whose programs are missing, of all that the tests need or of some. Throws with a way out
+ * when it cannot. Starts no service.
+ */
+export async function installDebianPackages(programs = needed.map(({ program }) => program)) {
+  const missing = needed.filter((entry) => programs.includes(entry.program) && !isPresent(entry))
   if (missing.length === 0) return
   const names = missing.map((entry) => entry.debian)
   const wayOut =
-    `The tests need ${missing.map((entry) => entry.program).join(' and ')}. ` +
+    `This needs ${missing.map((entry) => entry.program).join(' and ')}. ` +
     `Install: apt-get install ${names.join(' ')} (as root, on Debian or Ubuntu; elsewhere whatever brings these programs).`
   if (!find('apt-get')) throw new Error(`${wayOut}\napt-get was not found.`)
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']

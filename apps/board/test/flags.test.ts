@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { FlagError, parseFlags } from '../src/flags.ts'
-import { runBoard } from './support/board-process.ts'
+import { runBoard } from '../../e2e/src/board-process.ts'
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
@@ -10,11 +10,8 @@ describe('parseFlags', () => {
     const flags = parseFlags([])
     expect(flags).toMatchObject({ orm: 'mikro-orm', port: 4000, nodes: 1, seed: 'demo', tokenTtl: 3600 })
     expect(flags.layer).toEqual({ kind: 'memory' })
-    expect(flags.db).toMatchObject({ kind: 'sqlite', url: expect.stringMatching(/^sqlite:\/.*board\.sqlite$/) })
-    expect(parseFlags(['--orm', 'sequelize']).db).toEqual({
-      kind: 'embedded-postgres',
-      folder: expect.stringMatching(/data\/postgres$/),
-    })
+    expect(flags.db.kind === 'sqlite' && flags.db.url).toMatch(/^sqlite:\/.*board\.sqlite$/)
+    expect(parseFlags(['--orm', 'sequelize']).db.kind).toBe('embedded-postgres')
     expect(parseFlags(['--nodes', '2']).layer).toEqual({ kind: 'private-redis' })
   })
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type TestDatabase, databases, newDatabase } from './support/databases.ts'
+import { type TestDatabase, databases, newDatabase } from '../../e2e/src/databases.ts'
 import { type FiveSessions, createdKey, outcomeOf, startFiveSessions } from './support/five-sessions.ts'
 
 // Processes take their time where many tests run at once.

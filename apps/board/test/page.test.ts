@@ -1,8 +1,8 @@
 import type { Browser, Locator, Page, WebSocketRoute } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { type BoardProcess, startBoard } from './support/board-process.ts'
-import { type Window, buildPage, openWindow, signInAs, startBrowser } from './support/browser.ts'
-import { type TestDatabase, newDatabase } from './support/databases.ts'
+import { type BoardProcess, startBoard } from '../../e2e/src/board-process.ts'
+import { type Window, buildPage, openWindow, signInAs, startBrowser } from '../../e2e/src/browser.ts'
+import { type TestDatabase, newDatabase } from '../../e2e/src/databases.ts'
 
 // A browser takes its time where many tests run at once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })

@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { startBoard, temporaryFolder } from './support/board-process.ts'
-import { type TestDatabase, databases, newDatabase } from './support/databases.ts'
-import { connect } from './support/wire-client.ts'
+import { startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
+import { type TestDatabase, databases, newDatabase } from '../../e2e/src/databases.ts'
+import { connect } from '../../e2e/src/wire-client.ts'
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
@@ -46,12 +46,12 @@ describe.each(databases)('on %s', (kind) => {
     const flags = ['--db', database.url]
     const [one, other] = await Promise.all([startBoard(flags), startBoard(flags)])
     const token = await one.login('alice')
-    const client = await connect(other.line.ws, { token })
+    const client = await connect(other.line, { token })
     await client.request('projects', 'create', { data: { name: 'lasting', public: true } })
     await Promise.all([one.stop(), other.stop()])
 
     const later = await startBoard(flags)
-    const after = await connect(later.line.ws, { token })
+    const after = await connect(later.line, { token })
     const reply = await after.request('projects', 'list', { order: [['id', 'asc']] })
     expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
     await later.stop()
@@ -61,7 +61,7 @@ describe.each(databases)('on %s', (kind) => {
 
 test('the seed `empty` has the four users and nothing else, and SIGTERM says goodbye', async () => {
   const board = await startBoard(['--db', `sqlite:${folder.path}/empty.sqlite`, '--seed', 'empty'])
-  const root = await connect(board.line.ws, { token: await board.login('root') })
+  const root = await connect(board.line, { token: await board.login('root') })
   const users = await root.request('users', 'list', { order: [['id', 'asc']] })
   expect(users.ok && users.rows?.map(({ data }) => [data['name'], data['role'], data['active']])).toEqual([
     ['alice', 'member', true],
@@ -80,7 +80,7 @@ test('the seed `empty` has the four users and nothing else, and SIGTERM says goo
 
 test('clients hear when their token expires', async () => {
   const board = await startBoard(['--db', `sqlite:${folder.path}/ttl.sqlite`, '--token-ttl', '1'])
-  const client = await connect(board.line.ws, { token: await board.login('alice') })
+  const client = await connect(board.line, { token: await board.login('alice') })
   const { expiresAt } = await client.welcomed
   const expiring = await client.until((message) => message.type === 'expiring')
   expect(expiring).toEqual({ type: 'expiring', expiresAt })

@@ -1,6 +1,6 @@
 import type { Json, ReplyMessage } from '@rtapi/core/protocol'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type TestDatabase, databases, newDatabase } from './support/databases.ts'
+import { type TestDatabase, databases, newDatabase } from '../../e2e/src/databases.ts'
 import {
   type FiveSessions,
   type RoleName,

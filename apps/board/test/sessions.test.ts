@@ -1,7 +1,7 @@
 import { type TestContext, afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type BoardProcess, postJson, startBoard, temporaryFolder } from './support/board-process.ts'
+import { type BoardProcess, postJson, startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
 import { createdKey } from './support/five-sessions.ts'
-import { type WireClient, connect } from './support/wire-client.ts'
+import { type WireClient, connect } from '../../e2e/src/wire-client.ts'
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
@@ -15,7 +15,7 @@ beforeAll(async () => {
   const folder = await temporaryFolder()
   removeFolder = folder.remove
   board = await startBoard(['--db', `sqlite:${folder.path}/sessions.sqlite`, '--seed', 'empty'])
-  root = await connect(board.line.ws, { token: await board.login('root') })
+  root = await connect(board.line, { token: await board.login('root') })
 })
 
 afterAll(async () => {
@@ -42,22 +42,22 @@ describe('connections of a user end', () => {
     ['whose role changes', { role: 'admin' }],
   ])('%s', async (_, data) => {
     const user = await newUser({ task: { id: Object.keys(data).join() } } as unknown as TestContext)
-    const clients = [await connect(board.line.ws, user), await connect(board.line.ws, user)]
+    const clients = [await connect(board.line, user), await connect(board.line, user)]
     await root.request('users', 'update', { key: user.id, data })
     expect(await Promise.all(clients.map(closeCode))).toEqual([revoked, revoked])
   })
 
   test('who is deleted', async (context) => {
     const user = await newUser(context)
-    const client = await connect(board.line.ws, user)
+    const client = await connect(board.line, user)
     await root.request('users', 'delete', { key: user.id })
     expect(await closeCode(client)).toBe(revoked)
-    await expect(connect(board.line.ws, user)).rejects.toThrow('4401')
+    await expect(connect(board.line, user)).rejects.toThrow('4401')
   })
 
   test('and do not end when only the name changes', async (context) => {
     const user = await newUser(context)
-    const client = await connect(board.line.ws, user)
+    const client = await connect(board.line, user)
     await root.request('users', 'update', { key: user.id, data: { name: `${user.name} Smith` } })
     expect(await client.request('users', 'get', { key: user.id })).toMatchObject({
       data: { name: `${user.name} Smith` },
@@ -69,16 +69,16 @@ describe('connections of a user end', () => {
 test('who was switched off cannot come back, by token or password, until switched on', async (context) => {
   const user = await newUser(context)
   await root.request('users', 'update', { key: user.id, data: { active: false } })
-  await expect(connect(board.line.ws, user)).rejects.toThrow('4401')
+  await expect(connect(board.line, user)).rejects.toThrow('4401')
   await expect(board.login(user.name)).rejects.toThrow('401')
   await root.request('users', 'update', { key: user.id, data: { active: true } })
-  await (await connect(board.line.ws, { token: await board.login(user.name) })).close()
+  await (await connect(board.line, { token: await board.login(user.name) })).close()
 })
 
 test('the new role counts at once', async (context) => {
   const user = await newUser(context)
   await root.request('users', 'update', { key: user.id, data: { role: 'admin' } })
-  const client = await connect(board.line.ws, user)
+  const client = await connect(board.line, user)
   expect(await client.request('users', 'get', { key: user.id })).toMatchObject({ data: { role: 'admin' } })
   await client.close()
 })
@@ -86,12 +86,12 @@ test('the new role counts at once', async (context) => {
 describe('logout', () => {
   test('ends the connections of that sign-in, revokes the token, and leaves other sign-ins alone', async (context) => {
     const user = await newUser(context)
-    const other = await connect(board.line.ws, { token: await board.login(user.name) })
-    const client = await connect(board.line.ws, user)
+    const other = await connect(board.line, { token: await board.login(user.name) })
+    const client = await connect(board.line, user)
     const response = await postJson(`${board.line.http}/logout`, undefined, { authorization: `Bearer ${user.token}` })
     expect(response.status).toBe(204)
     expect(await closeCode(client)).toBe(revoked)
-    await expect(connect(board.line.ws, user)).rejects.toThrow('4401')
+    await expect(connect(board.line, user)).rejects.toThrow('4401')
     expect(await other.request('users', 'get', { key: user.id })).toMatchObject({ ok: true })
     await other.close()
   })
@@ -104,7 +104,7 @@ describe('logout', () => {
     })
     expect(response.status).toBe(204)
     expect(response.headers.get('set-cookie')).toMatch(/^board_token=; Path=\/; Max-Age=0; SameSite=Lax; HttpOnly$/)
-    await expect(connect(board.line.ws, user)).rejects.toThrow('4401')
+    await expect(connect(board.line, user)).rejects.toThrow('4401')
   })
 
   test('twice, or as nobody, is no error', async (context) => {
@@ -170,7 +170,7 @@ describe('a connection is', () => {
     token = await board.login('bob')
   })
   const userOf = async (options: Parameters<typeof connect>[1]): Promise<unknown> => {
-    const client = await connect(board.line.ws, options)
+    const client = await connect(board.line, options)
     const { user } = await client.welcomed
     await client.close()
     return user
@@ -191,7 +191,7 @@ describe('a connection is', () => {
   test('refused with a cookie from another origin, or from none', async () => {
     const cookie = `board_token=${token}`
     for (const headers of [{ cookie }, { cookie, origin: 'http://evil.example' }, { cookie, origin: 'null' }]) {
-      await expect(connect(board.line.ws, { headers })).rejects.toThrow('1006')
+      await expect(connect(board.line, { headers })).rejects.toThrow('1006')
     }
   })
 
@@ -202,11 +202,11 @@ describe('a connection is', () => {
     ['of another algorithm', () => `${encode({ alg: 'HS512', typ: 'JWT' })}.${token.split('.').slice(1).join('.')}`],
     ['empty', () => ''],
   ])('refused with a token that is %s', async (_, make) => {
-    await expect(connect(board.line.ws, { token: make() })).rejects.toThrow('4401')
+    await expect(connect(board.line, { token: make() })).rejects.toThrow('4401')
   })
 
   test('anonymous again after auth with null, whatever cookie it came with', async () => {
-    const client = await connect(board.line.ws, { headers: { cookie: `board_token=${token}`, origin: origin() } })
+    const client = await connect(board.line, { headers: { cookie: `board_token=${token}`, origin: origin() } })
     client.send({ type: 'auth', id: 'a', token: null })
     // Another identity: the client is to come back as it is now.
     expect(await closeCode(client)).toBe(4451)

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { requestListener } from '../src/http/request-listener.ts'
 import type { SignIn } from '../src/http/sign-in.ts'
 import { loadStaticPage } from '../src/http/static-page.ts'
-import { temporaryFolder } from './support/board-process.ts'
+import { temporaryFolder } from '../../e2e/src/board-process.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let server: Server

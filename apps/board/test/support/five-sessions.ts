@@ -1,6 +1,6 @@
 import type { Json, ReplyMessage } from '@rtapi/core/protocol'
-import { type BoardProcess, startBoard } from './board-process.ts'
-import { type WireClient, connect } from './wire-client.ts'
+import { type BoardProcess, startBoard } from '../../../e2e/src/board-process.ts'
+import { type WireClient, connect } from '../../../e2e/src/wire-client.ts'
 
 /** A stranger to every project, a member, an owner, an admin, and who is not signed in. */
 export const roles = ['anonymous', 'carol', 'bob', 'alice', 'root'] as const
@@ -19,7 +19,7 @@ export interface FiveSessions {
 export async function startFiveSessions(flags: readonly string[]): Promise<FiveSessions> {
   const board = await startBoard(flags)
   const clients = await Promise.all(
-    roles.map(async (role) => connect(board.line.ws, role === 'anonymous' ? {} : { token: await board.login(role) })),
+    roles.map(async (role) => connect(board.line, role === 'anonymous' ? {} : { token: await board.login(role) })),
   )
   const as = Object.fromEntries(roles.map((role, at) => [role, clients[at]])) as Record<RoleName, WireClient>
   return {

@@ -5,22 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
+import type { BoardLine } from '../../board/src/board-line.ts'
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-
-/** The line of JSON that a board prints when it is ready. */
-interface BoardLine {
-  readonly http: string
-  readonly ws: string
-  readonly socketio: string
-  readonly socketioPath: string
-  readonly poll: string
-  readonly db: string
-}
+const main = fileURLToPath(new URL('../../board/src/main.ts', import.meta.url))
 
 /** A board that runs in a process of its own. */
 export interface BoardProcess {
   readonly line: BoardLine
+  readonly pid: number
   /** All that it has written to standard output and standard error so far. */
   readonly output: { readonly stdout: string; readonly stderr: string }
   /** Sends a signal and resolves with the exit code, `null` if the signal killed it. */
@@ -38,6 +30,7 @@ export async function startBoard(flags: readonly string[]): Promise<BoardProcess
   ])
   const board: BoardProcess = {
     line: JSON.parse(line) as BoardLine,
+    pid: child.pid ?? 0,
     output,
     stop(signal = 'SIGTERM') {
       child.kill(signal)

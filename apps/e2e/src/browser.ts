@@ -3,14 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Browser, type BrowserContextOptions, type Page, chromium } from 'playwright-core'
 
-const app = fileURLToPath(new URL('../..', import.meta.url))
-const vite = fileURLToPath(new URL('../../../../node_modules/.bin/vite', import.meta.url))
+const start = fileURLToPath(new URL('../../../scripts/start.mjs', import.meta.url))
 
-/** Builds the page as `npm run page:build` does. */
+/** Builds the page of the board as `npm run board` does, unless it is built: test files that run at once share it. */
 export async function buildPage(): Promise<void> {
   // The test runner's NODE_ENV would make it a page for development.
   const { NODE_ENV: _, ...env } = process.env
-  await promisify(execFile)(vite, ['build', '--logLevel', 'error'], { cwd: app, env })
+  await promisify(execFile)(process.execPath, [start, 'page', 'board'], { env })
 }
 
 /** Starts the Chromium of this machine. */

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { lend } from '../../../../test/services/lend.ts'
+import { lend } from '../../../test/services/lend.ts'
 import { temporaryFolder } from './board-process.ts'
 
 export const databases = ['sqlite', 'postgres', 'mariadb'] as const
+
+export type DatabaseKind = (typeof databases)[number]
 
 /** A database of a test's own: what to give as `--db`, and its removal. */
 export interface TestDatabase {
@@ -15,7 +17,7 @@ export interface TestDatabase {
  * Names a database that does not exist yet.
  * @throws Error if its server is not installed on this machine.
  */
-export async function newDatabase(kind: (typeof databases)[number]): Promise<TestDatabase> {
+export async function newDatabase(kind: DatabaseKind): Promise<TestDatabase> {
   if (kind === 'sqlite') {
     const folder = await temporaryFolder()
     return { url: `sqlite:${join(folder.path, 'board.sqlite')}`, remove: folder.remove }

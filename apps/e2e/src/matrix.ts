@@ -1,0 +1,50 @@
+/** Which combinations are tried. To add one, add a row. */
+import { type DatabaseKind, databases } from './databases.ts'
+import { type TransportName, links } from './transports.ts'
+import type { Setup } from './world.ts'
+
+/** One setup of boards, and the transports that are tried on it. */
+export interface Row extends Setup {
+  readonly transports: readonly TransportName[]
+}
+
+/** Every transport on every layer; each ORM on each database it supports. */
+const chosen: readonly Row[] = [
+  { layer: 'memory', orm: 'mikro-orm', database: 'sqlite', transports: ['ws', 'socket.io', 'script'] },
+  {
+    layer: 'memory',
+    orm: 'mikro-orm',
+    database: 'postgres',
+    transports: ['node-websocket', 'long-polling', 'event-stream'],
+  },
+  { layer: 'memory', orm: 'mikro-orm', database: 'mariadb', transports: ['socket.io-polling'] },
+  { layer: 'redis', orm: 'mikro-orm', database: 'postgres', transports: ['ws', 'socket.io', 'long-polling', 'script'] },
+  {
+    layer: 'redis',
+    orm: 'mikro-orm',
+    database: 'mariadb',
+    transports: ['node-websocket', 'event-stream', 'socket.io-polling'],
+  },
+]
+
+/** The rows with one layer; with `E2E=all` in the environment every combination there is. */
+export function rowsWith(layer: Setup['layer']): readonly Row[] {
+  const rows = process.env['E2E'] === 'all' ? everything() : chosen
+  return rows.filter((row) => row.layer === layer)
+}
+
+function everything(): readonly Row[] {
+  const transports: readonly TransportName[] = [...(Object.keys(links) as (keyof typeof links)[]), 'script']
+  const layers = ['memory', 'redis'] as const
+  return layers.flatMap((layer) =>
+    Object.entries(supported).flatMap(([orm, kinds]) =>
+      kinds.map((database) => ({ layer, orm: orm as Setup['orm'], database, transports })),
+    ),
+  )
+}
+
+/** The databases of each ORM. */
+const supported: Readonly<Record<Setup['orm'], readonly DatabaseKind[]>> = {
+  'mikro-orm': databases,
+  sequelize: databases.filter((kind) => kind !== 'sqlite'),
+}

@@ -1,0 +1,251 @@
+/**
+ * What holds over every transport, layer, ORM and database. Whoever writes is at the first board and whoever watches at
+ * the second, where there are two. Each scenario works in projects of its own.
+ */
+import type { Key } from '@rtapi/core/protocol'
+import { expect } from 'vitest'
+import { postJson } from './board-process.ts'
+import { ScriptClient } from './script-client.ts'
+import { type Stage, create, outcomeOf, remove, update } from './stage.ts'
+import { connectOver, links } from './transports.ts'
+import { connect } from './wire-client.ts'
+
+export interface Scenario {
+  readonly title: string
+  /** Over which transports it can be played. @default all */
+  readonly over?: 'links' | 'script'
+  readonly run: (stage: Stage) => Promise<void>
+}
+
+const [writer, watcher] = [0, 1]
+const nobody = undefined
+
+export const scenarios: readonly Scenario[] = [
+  {
+    title: 'knows who is signed in, and refuses a false token',
+    async run({ world, transport, client }) {
+      const anonymous = await client(nobody, watcher)
+      const alice = await client('alice', watcher)
+      expect(outcomeOf(await anonymous.request('users', 'list'))).toBe('not_found')
+      const itself = await alice.request('users', 'get', { key: world.userId('alice') })
+      expect(itself).toMatchObject({ ok: true, data: { name: 'alice' } })
+      const refused = connectOver(transport, world.node(watcher).line, 'false')
+        .then((impostor) => impostor.request('projects', 'list'))
+        .then(outcomeOf, String)
+      expect(await refused).toMatch(/4401|unauthenticated/)
+    },
+  },
+  {
+    title: 'shows what another one creates, changes and deletes, to each what they may see',
+    async run({ client }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'shared', public: true })
+      const [bob, anonymous] = [await client('bob', watcher), await client(nobody, watcher)]
+      const signedIn = await bob.subscribe('tasks', { where: { projectId } })
+      const fields = ['id', 'title']
+      const stranger = await anonymous.subscribe('tasks', { where: { projectId }, fields })
+      expect([signedIn.keys, stranger.keys]).toEqual([[], []])
+
+      const key = await create(alice, 'tasks', { projectId, title: 'new', notes: 'hidden' })
+      for (const view of [signedIn, stranger]) await view.until(() => view.rows.has(key))
+      expect(signedIn.rows.get(key)).toMatchObject({ title: 'new', notes: 'hidden', state: 'open' })
+      expect(stranger.rows.get(key)).toEqual({ id: key, title: 'new' })
+      // Of a change that one may not see, nothing is said.
+      await update(alice, 'tasks', key, { notes: 'still hidden' })
+      await signedIn.until(() => signedIn.rows.get(key)?.['notes'] === 'still hidden')
+      await update(alice, 'tasks', key, { title: 'changed' })
+      for (const view of [signedIn, stranger]) await view.until(() => view.rows.get(key)?.['title'] === 'changed')
+      await remove(alice, 'tasks', key)
+      for (const view of [signedIn, stranger]) await view.until(() => !view.rows.has(key))
+      expect(signedIn.log).toEqual([`create ${key}`, `update ${key}`, `update ${key}`, `delete ${key}`])
+      expect(stranger.log).toEqual([`create ${key}`, `update ${key}`, `delete ${key}`])
+    },
+  },
+  {
+    title: 'lets rows enter and leave a filter',
+    async run({ client }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'filtered', public: true })
+      const key = await create(alice, 'tasks', { projectId, title: 'task' })
+      const view = await (await client('bob', watcher)).subscribe('tasks', { where: { projectId, state: 'open' } })
+      expect(view.keys).toEqual([key])
+      await update(alice, 'tasks', key, { state: 'doing' })
+      await view.until(() => !view.rows.has(key))
+      await update(alice, 'tasks', key, { state: 'open' })
+      await view.until(() => view.rows.has(key))
+      expect(view.log).toEqual([`leave ${key}`, `enter ${key}`])
+    },
+  },
+  {
+    title: 'shows what a membership opens at once, and takes it away with it',
+    async run({ client, world }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'private' })
+      const task = await create(alice, 'tasks', { projectId, title: 'task' })
+      const comment = await create(alice, 'comments', { taskId: task, text: 'comment' })
+      const carol = await client('carol', watcher)
+      const views = [
+        [await carol.subscribe('projects', { where: { name: 'private' } }), projectId],
+        [await carol.subscribe('tasks', { where: { projectId } }), task],
+        [await carol.subscribe('comments', { params: { taskId: task } }), comment],
+      ] as const
+      for (const [view, key] of views) expect(view.keys).not.toContain(key)
+
+      const membership = await create(alice, 'memberships', { projectId, userId: world.userId('carol') })
+      for (const [view, key] of views) await view.until(() => view.rows.has(key))
+      await remove(alice, 'memberships', membership)
+      for (const [view, key] of views) {
+        await view.until(() => !view.rows.has(key))
+        // As if they had been deleted: `leave` is said only of what one may still read.
+        expect(view.log).toContain(`delete ${key}`)
+      }
+    },
+  },
+  {
+    title: 'answers of what is hidden as of what does not exist',
+    async run({ client }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'hidden' })
+      const hidden = await create(alice, 'tasks', { projectId, title: 'hidden' })
+      const missing = 987_654_321
+      const carol = await client('carol', watcher)
+      const told = async (key: number): Promise<unknown> => {
+        const replies = [
+          await carol.request('tasks', 'get', { key }),
+          await carol.request('tasks', 'update', { key, data: { title: 'mine' } }),
+          await carol.request('tasks', 'delete', { key }),
+        ]
+        return replies.map(({ type, ok, ...reply }) => [type, ok, 'error' in reply && reply.error])
+      }
+      const answers = await told(hidden)
+      expect(answers).toEqual(await told(missing))
+      expect(JSON.stringify(answers)).toContain('not_found')
+      for (const key of [hidden, missing]) expect((await carol.subscribe('tasks', { key })).keys).toEqual([])
+    },
+  },
+  {
+    title: 'goes on from its position after a cut, on another board if there is one, without a reset',
+    over: 'links',
+    async run({ client, link }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'resumed', public: true })
+      const task = (title: string): Promise<number> => create(alice, 'tasks', { projectId, title })
+      const [changed, deleted, kept] = [await task('changed'), await task('deleted'), await task('kept')]
+      const query = { where: { projectId } }
+      const before = await link('bob', watcher)
+      const view = await before.subscribe('tasks', query)
+      await before.cut()
+
+      await update(alice, 'tasks', changed, { title: 'changed meanwhile' })
+      await remove(alice, 'tasks', deleted)
+      const added = await task('added')
+      const after = await link('bob', writer)
+      const resumed = await after.resume(view, 'tasks', query)
+      await resumed.until(() => !resumed.rows.has(deleted))
+      expect(resumed.keys.sort(ascending)).toEqual([changed, kept, added])
+      expect(resumed.rows.get(changed)).toMatchObject({ title: 'changed meanwhile' })
+      expect(resumed.resets).toEqual([])
+      const sent = after.messages.flatMap((message) => (message.type === 'snapshot' ? message.rows : []))
+      expect(sent.map(({ key }) => key).sort(ascending), 'only what was missed is sent').toEqual([changed, added])
+
+      const later = await task('later')
+      await resumed.until(() => resumed.rows.has(later))
+    },
+  },
+  {
+    title: 'goes on by Last-Event-ID after its stream broke, and repeats nothing',
+    over: 'script',
+    async run({ add, world, client }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'streamed', public: true })
+      const bob = add(new ScriptClient(world.node(watcher).line, world.token('bob')))
+      const view = await bob.subscribe('tasks', { where: { projectId } })
+      const first = await create(alice, 'tasks', { projectId, title: 'first' })
+      await view.until(() => view.rows.has(first))
+      bob.breakStream()
+      const second = await create(alice, 'tasks', { projectId, title: 'second' })
+      await remove(alice, 'tasks', first)
+      await view.until(() => view.rows.has(second) && !view.rows.has(first))
+      expect(view.log.filter((entry) => entry === `create ${first}`)).toHaveLength(1)
+      expect([view.snapshots, view.resets]).toEqual([1, []])
+    },
+  },
+  {
+    title: 'answers a write when the views of the writer have it',
+    over: 'links',
+    async run({ link }) {
+      const alice = await link('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'own', public: true })
+      const view = await alice.subscribe('tasks', { where: { projectId } })
+      const key = await create(alice, 'tasks', { projectId, title: 'mine' })
+      const replied = alice.messages.findIndex(
+        (message) => message.type === 'reply' && message.ok && message.key === key && message.id !== 'i1',
+      )
+      const shown = alice.messages.findIndex(
+        (message) => message.type === 'changes' && message.changes.some((change) => change.key === key),
+      )
+      expect(alice.messages[replied]).not.toHaveProperty('pending')
+      expect(shown).toBeGreaterThan(-1)
+      expect(shown).toBeLessThan(replied)
+      expect(view.keys).toEqual([key])
+    },
+  },
+  {
+    title: 'says nothing of writes that fail',
+    async run({ client, world }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'failing', public: true })
+      const data = { projectId, userId: world.userId('carol') }
+      const membership = await create(alice, 'memberships', data)
+      const task = await create(alice, 'tasks', { projectId, title: 'task' })
+      const root = await client('root', watcher)
+      const memberships = await root.subscribe('memberships', { where: { projectId } })
+      const tasks = await root.subscribe('tasks', { where: { projectId } })
+
+      expect(outcomeOf(await alice.request('memberships', 'create', { data }))).toBe('conflict')
+      const stale = await alice.request('tasks', 'update', { key: task, ifVersion: 99, data: { title: 'stale' } })
+      expect(outcomeOf(stale)).toBe('conflict')
+      await remove(alice, 'memberships', membership)
+      await remove(alice, 'tasks', task)
+      await memberships.until(() => memberships.rows.size === 0)
+      await tasks.until(() => tasks.rows.size === 0)
+      expect(memberships.log).toEqual([`delete ${membership}`])
+      expect(tasks.log).toEqual([`delete ${task}`])
+    },
+  },
+  {
+    title: 'ends the connections of a sign-in that is signed out at another board',
+    over: 'links',
+    async run({ add, world, transport }) {
+      const open = links[transport as keyof typeof links]
+      const token = await world.node(writer).login('carol')
+      const other = add(await connect(world.node(watcher).line, { open, token: world.token('carol') }))
+      const carol = await connect(world.node(watcher).line, { open, token })
+      await signOut(world, token)
+      expect((await carol.closed).code).toBe(4440)
+      await expect(connect(world.node(watcher).line, { open, token })).rejects.toThrow(/4401|unauthenticated/)
+      expect(outcomeOf(await other.request('projects', 'list')), 'other sign-ins stay').toBe('ok')
+    },
+  },
+  {
+    title: 'refuses a token that is signed out',
+    over: 'script',
+    async run({ add, world }) {
+      const token = await world.node(writer).login('carol')
+      const carol = add(new ScriptClient(world.node(watcher).line, token))
+      expect(outcomeOf(await carol.request('projects', 'list'))).toBe('ok')
+      await signOut(world, token)
+      expect(outcomeOf(await carol.request('projects', 'list'))).toBe('unauthenticated')
+    },
+  },
+]
+
+async function signOut(world: Stage['world'], token: string): Promise<void> {
+  const { http } = world.node(writer).line
+  const response = await postJson(`${http}/logout`, undefined, { authorization: `Bearer ${token}` })
+  expect(response.status).toBe(204)
+}
+
+function ascending(a: Key, b: Key): number {
+  return Number(a) - Number(b)
+}
