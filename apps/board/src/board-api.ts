@@ -1,4 +1,5 @@
-import { type Api, type ChannelLayer, type Report, createApi, everything } from '@rtapi/core'
+import { type Api, type ChannelLayer, type Report, createApi, everything, jsonCodec } from '@rtapi/core'
+import { msgpackCodec } from '@rtapi/msgpack'
 import { boardAuthenticate } from './authenticate.ts'
 import type { BoardDatabase } from './domain/board-database.ts'
 import { projectAccess } from './domain/project-access.ts'
@@ -36,6 +37,7 @@ export function createBoardApi({ database, tokens, layer, report }: BoardApiOpti
     resources,
     changes: [watchedChanges(changes, stores, rightsChanged)],
     layer,
+    codecs: [jsonCodec, msgpackCodec],
     authenticate: boardAuthenticate(stores, tokens),
     report,
   })

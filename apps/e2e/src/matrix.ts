@@ -15,15 +15,20 @@ const chosen: readonly Row[] = [
     layer: 'memory',
     orm: 'mikro-orm',
     database: 'postgres',
-    transports: ['node-websocket', 'long-polling', 'event-stream'],
+    transports: ['node-websocket', 'long-polling', 'event-stream', 'socket.io-msgpack'],
   },
-  { layer: 'memory', orm: 'mikro-orm', database: 'mariadb', transports: ['socket.io-polling'] },
-  { layer: 'redis', orm: 'mikro-orm', database: 'postgres', transports: ['ws', 'socket.io', 'long-polling', 'script'] },
+  { layer: 'memory', orm: 'mikro-orm', database: 'mariadb', transports: ['socket.io-polling', 'ws-msgpack'] },
+  {
+    layer: 'redis',
+    orm: 'mikro-orm',
+    database: 'postgres',
+    transports: ['ws', 'socket.io', 'long-polling', 'ws-msgpack', 'script'],
+  },
   {
     layer: 'redis',
     orm: 'mikro-orm',
     database: 'mariadb',
-    transports: ['node-websocket', 'event-stream', 'socket.io-polling'],
+    transports: ['node-websocket', 'event-stream', 'socket.io-polling', 'socket.io-msgpack'],
   },
 ]
 

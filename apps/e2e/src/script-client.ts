@@ -4,7 +4,7 @@ import type { BoardLine } from '../../board/src/board-line.ts'
 import { curl } from './curl.ts'
 import { Inbox } from './inbox.ts'
 import type { RequestFields, SubscribeFields } from './wire-client.ts'
-import { messagesOf } from './wire-link.ts'
+import { json } from './wire-link.ts'
 import type { WireView } from './wire-view.ts'
 
 /** What a script does that has no client at all: it watches with a stock `EventSource`, and writes with `curl`. */
@@ -33,7 +33,7 @@ export class ScriptClient {
       fetch: (url, init) => this.#fetch(url, init),
     })
     this.#sources.add(source)
-    source.addEventListener('message', ({ data }) => inbox.take(messagesOf(String(data))))
+    source.addEventListener('message', ({ data }) => inbox.take(json.decode(String(data))))
     await view.until(() => view.whole || view.ended !== undefined)
     return view
   }

@@ -6,14 +6,16 @@ import { openSocketIo } from './links/socket-io.ts'
 import { openWs } from './links/ws.ts'
 import { ScriptClient } from './script-client.ts'
 import { type WireClient, connect } from './wire-client.ts'
-import type { OpenLink } from './wire-link.ts'
+import { type OpenLink, json, msgpack } from './wire-link.ts'
 
 /** The transports over which one connection carries everything. */
 export const links = {
-  ws: openWs,
+  ws: openWs(json),
+  'ws-msgpack': openWs(msgpack),
   'node-websocket': openNodeWebSocket,
-  'socket.io': openSocketIo('websocket'),
-  'socket.io-polling': openSocketIo('polling'),
+  'socket.io': openSocketIo('websocket', json),
+  'socket.io-msgpack': openSocketIo('websocket', msgpack),
+  'socket.io-polling': openSocketIo('polling', json),
   'long-polling': openLongPolling,
   'event-stream': openEventStream,
 } as const satisfies Readonly<Record<string, OpenLink>>

@@ -1,5 +1,6 @@
 import type { ClientMessage, ServerMessage } from '@rtapi/core/protocol'
 import type { BoardLine } from '../../board/src/board-line.ts'
+import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 
 /** How a link ended: a close code, or 1006 where the transport has said none. */
 export interface LinkEnd {
@@ -29,13 +30,30 @@ export interface LinkOptions {
 /** Connects to a board; what goes wrong is told to `closed`. */
 export type OpenLink = (line: BoardLine, options: LinkOptions) => WireLink
 
-/** The text of a frame: one message, or a batch of them. */
-export function frameText(frame: readonly ClientMessage[]): string {
-  return JSON.stringify(frame.length === 1 ? frame[0] : frame)
+/** How frames are written. */
+export interface FrameCodec {
+  readonly name: 'json' | 'msgpack'
+  encode(frame: readonly ClientMessage[]): string | Buffer
+  decode(data: string | Buffer): readonly ServerMessage[]
 }
 
-/** The messages of a frame. */
-export function messagesOf(text: string): readonly ServerMessage[] {
-  const frame = JSON.parse(text) as ServerMessage | readonly ServerMessage[]
-  return Array.isArray(frame) ? (frame as readonly ServerMessage[]) : [frame as ServerMessage]
+export const json: FrameCodec = {
+  name: 'json',
+  encode: (frame) => JSON.stringify(unlessOne(frame)),
+  decode: (data) => messagesOf(JSON.parse(String(data))),
+}
+
+export const msgpack: FrameCodec = {
+  name: 'msgpack',
+  encode: (frame) => encodeMsgpack(unlessOne(frame)),
+  decode: (data) => messagesOf(decodeMsgpack(Buffer.from(data))),
+}
+
+/** One message, or a batch of them. */
+function unlessOne(frame: readonly ClientMessage[]): ClientMessage | readonly ClientMessage[] | undefined {
+  return frame.length === 1 ? frame[0] : frame
+}
+
+function messagesOf(frame: unknown): readonly ServerMessage[] {
+  return (Array.isArray(frame) ? frame : [frame]) as readonly ServerMessage[]
 }

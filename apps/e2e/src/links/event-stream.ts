@@ -1,5 +1,5 @@
 import { EventSource } from 'eventsource'
-import { type LinkEnd, type OpenLink, messagesOf } from '../wire-link.ts'
+import { type LinkEnd, type OpenLink, json } from '../wire-link.ts'
 import { HttpSession } from './http-session.ts'
 
 /** Over a stream of server-sent events, with a stock `EventSource`; what the client says is posted. */
@@ -13,7 +13,7 @@ export const openEventStream: OpenLink = (line, options) =>
       session.end(how)
     }
     session.signal.addEventListener('abort', () => source.close())
-    source.addEventListener('message', ({ data }) => session.deliver(messagesOf(String(data))))
+    source.addEventListener('message', ({ data }) => session.deliver(json.decode(String(data))))
     source.addEventListener('close', ({ data }) => end(JSON.parse(String(data)) as LinkEnd))
     // It would come back by itself; a client of the protocol comes back with a link of its own.
     source.addEventListener('error', ({ message }) => end({ code: 1006, reason: message ?? 'the stream broke' }))

@@ -1,5 +1,5 @@
-import type { ServerMessage } from '@rtapi/core/protocol'
-import { type LinkEnd, type LinkOptions, frameText, messagesOf } from '../wire-link.ts'
+import type { ClientMessage, ServerMessage } from '@rtapi/core/protocol'
+import { type LinkEnd, type LinkOptions, json } from '../wire-link.ts'
 
 /** The first line of an answer. */
 interface Head {
@@ -25,7 +25,7 @@ export class HttpSession {
     this.#url = url
     this.#options = options
     this.#headers = { ...options.headers, ...authorization(options) }
-    this.#sending = this.#post('', frameText(options.hello), { 'rtapi-cursor': '0' })
+    this.#sending = this.#post('', textOf(options.hello), { 'rtapi-cursor': '0' })
       .then((answer) => this.take(0, answer))
       .then(() => opened(this))
       .catch((error: unknown) => this.end({ code: 1006, reason: String(error) }))
@@ -49,11 +49,11 @@ export class HttpSession {
     return this.#over.signal
   }
 
-  send(frame: Parameters<typeof frameText>[0]): void {
+  send(frame: readonly ClientMessage[]): void {
     // One after the other: the server takes them by their numbers.
     this.#sending = this.#sending
       .then(() =>
-        this.#post('', frameText(frame), { 'rtapi-session': this.#id, 'rtapi-sequence': String(++this.#sequence) }),
+        this.#post('', textOf(frame), { 'rtapi-session': this.#id, 'rtapi-sequence': String(++this.#sequence) }),
       )
       .catch((error: unknown) => this.end({ code: 1006, reason: String(error) }))
   }
@@ -69,7 +69,7 @@ export class HttpSession {
     const [first = '', ...frames] = answer.split('\n').slice(0, -1)
     const { session, cursor, closed } = JSON.parse(first) as Head
     this.#id = session
-    for (const frame of frames.slice(this.#cursor - asked)) this.deliver(messagesOf(frame))
+    for (const frame of frames.slice(this.#cursor - asked)) this.deliver(json.decode(frame))
     this.#cursor = Math.max(this.#cursor, cursor)
     if (closed !== undefined) this.end(closed)
   }
@@ -110,4 +110,8 @@ export class HttpSession {
 
 function authorization({ hello: [first] }: LinkOptions): Readonly<Record<string, string>> {
   return first?.type === 'hello' && first.token !== undefined ? { authorization: `Bearer ${first.token}` } : {}
+}
+
+function textOf(frame: readonly ClientMessage[]): string {
+  return String(json.encode(frame))
 }

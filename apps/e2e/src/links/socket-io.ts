@@ -1,23 +1,24 @@
 import { type Socket, io } from 'socket.io-client'
-import { type OpenLink, frameText, messagesOf } from '../wire-link.ts'
+import type { FrameCodec, OpenLink } from '../wire-link.ts'
 
 /** Over the stock client of socket.io, by one of its transports. */
-export function openSocketIo(transport: 'websocket' | 'polling'): OpenLink {
+export function openSocketIo(transport: 'websocket' | 'polling', codec: FrameCodec): OpenLink {
   return (line, { hello, headers, received, closed }) => {
     const socket = io(line.socketio, {
       path: line.socketioPath,
       transports: [transport],
+      auth: { codec: codec.name },
       extraHeaders: { ...headers },
       forceNew: true,
       reconnection: false,
     })
-    socket.on('connect', () => socket.emit('rtapi', frameText(hello)))
-    socket.on('rtapi', (text: string) => received(messagesOf(text)))
+    socket.on('connect', () => socket.emit('rtapi', codec.encode(hello)))
+    socket.on('rtapi', (data: string | Buffer) => received(codec.decode(data)))
     // The close code is in the frame before, `goodbye`.
     socket.on('disconnect', (reason) => closed({ code: 1006, reason }))
     socket.on('connect_error', ({ message }) => closed({ code: 1006, reason: message }))
     return {
-      send: (frame) => void socket.emit('rtapi', frameText(frame)),
+      send: (frame) => void socket.emit('rtapi', codec.encode(frame)),
       close: () => void socket.disconnect(),
       cut: () => cut(socket),
     }
