@@ -7,6 +7,7 @@ import { rtapiMikroOrm } from '@rtapi/mikro-orm'
 import type { BoardDatabase } from '../domain/board-database.ts'
 import type { DatabaseAddress } from '../flags.ts'
 import type { Seed } from '../seed.ts'
+import { persistently } from './persistently.ts'
 
 const id = () => p.integer().primary().autoincrement()
 
@@ -150,17 +151,6 @@ async function connect(options: Options): Promise<MikroORM> {
 async function shareFile(orm: MikroORM): Promise<void> {
   for (const pragma of ['busy_timeout = 5000', 'journal_mode = wal', 'synchronous = normal']) {
     await orm.em.getConnection().execute(`pragma ${pragma}`)
-  }
-}
-
-/** Two processes that start together get in each other's way; each try finds more of the work done. */
-async function persistently<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 20; ; tries--) {
-    try {
-      return await work()
-    } catch (error) {
-      if (tries === 1) throw error
-    }
   }
 }
 
