@@ -38,9 +38,13 @@ export function bearerToken(header: string | undefined): string | null {
   return /^Bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? null
 }
 
-/** Whether the request names the origin that this server has for its browser. */
+/**
+ * Whether the request is of a page of this server: its browser names the origin or, where a page only reads, says that it
+ * is the same. A page cannot make it say so.
+ */
 export function isOwnOrigin(headers: Readonly<Record<string, string | readonly string[] | undefined>>): boolean {
-  const { origin, host } = headers
+  const { origin, host, 'sec-fetch-site': site } = headers
+  if (origin === undefined) return site === 'same-origin'
   if (typeof origin !== 'string' || typeof host !== 'string' || !URL.canParse(origin)) return false
   return new URL(origin).host === host.toLowerCase()
 }

@@ -13,6 +13,8 @@ const main = fileURLToPath(new URL('../../board/src/main.ts', import.meta.url))
 export interface BoardProcess {
   readonly line: BoardLine
   readonly pid: number
+  /** Resolves with the exit code, `null` if a signal killed it. */
+  readonly exited: Promise<number | null>
   /** All that it has written to standard output and standard error so far. */
   readonly output: { readonly stdout: string; readonly stderr: string }
   /** Sends a signal and resolves with the exit code, `null` if the signal killed it. */
@@ -31,6 +33,7 @@ export async function startBoard(flags: readonly string[]): Promise<BoardProcess
   const board: BoardProcess = {
     line: JSON.parse(line) as BoardLine,
     pid: child.pid ?? 0,
+    exited,
     output,
     stop(signal = 'SIGTERM') {
       child.kill(signal)
@@ -45,11 +48,12 @@ export async function startBoard(flags: readonly string[]): Promise<BoardProcess
   return board
 }
 
-/** Runs a board that is expected to end by itself. */
+/** Runs a board that is expected to end by itself. @param env - beside the environment of this process. */
 export async function runBoard(
   flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const { output, exited } = run(flags)
+  const { output, exited } = run(flags, env)
   const code = await exited
   return { code, ...output }
 }
@@ -79,9 +83,10 @@ afterAll(() => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-function run(flags: readonly string[]) {
+function run(flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, ['--conditions=rtapi-source', main, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
