@@ -38,6 +38,16 @@ export function rowsWith(layer: Setup['layer']): readonly Row[] {
   return rows.filter((row) => row.layer === layer)
 }
 
+/** What Chromium's page is tried on. */
+export function rowsOfPage(): readonly Setup[] {
+  return process.env['E2E'] === 'all' ? everything() : chosenForPage
+}
+
+const chosenForPage: readonly Setup[] = [
+  { layer: 'memory', orm: 'mikro-orm', database: 'sqlite' },
+  { layer: 'redis', orm: 'mikro-orm', database: 'sqlite' },
+]
+
 function everything(): readonly Row[] {
   const transports: readonly TransportName[] = [...(Object.keys(links) as (keyof typeof links)[]), 'script']
   const layers = ['memory', 'redis'] as const
