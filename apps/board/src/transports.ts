@@ -2,7 +2,7 @@ import { type Server as HttpServer, type RequestListener, createServer } from 'n
 import type { Duplex } from 'node:stream'
 import type { Api } from '@rtapi/core'
 import { httpHandler, toNodeListener } from '@rtapi/long-polling'
-import { serveSocketIo } from '@rtapi/socket.io'
+import { serveSocketIo, socketIoOptions } from '@rtapi/socket.io'
 import { serveWebSocket } from '@rtapi/ws'
 import { Server as SocketIoServer } from 'socket.io'
 
@@ -30,12 +30,11 @@ export function serveTransports(api: Api, pages: RequestListener): Transports {
   )
   const webSockets = serveWebSocket(api, server, { path: paths.ws })
   const io = new SocketIoServer(server, {
+    ...socketIoOptions(api),
     path: paths.socketio,
     serveClient: false,
     // Upgrades of other paths are not its business.
     destroyUpgrade: false,
-    // A frame grows on its way through socket.io: it is a text within a JSON text.
-    maxHttpBufferSize: 2 * api.limits.frame,
   })
   const socketIo = serveSocketIo(api, io)
   server.on('upgrade', ({ url }, socket) => {
