@@ -1,10 +1,15 @@
-import { createClient } from '@rtapi/client'
+import { createClient, longPollingTransport, webSocketTransport } from '@rtapi/client'
 import type { BoardApi } from '../src/board-api.ts'
 import { recordFrame } from './frame-log.ts'
 import { keptToken } from './sign-in.ts'
 
 /** The connection of this window. Its types come from the server. */
-export const client = createClient<BoardApi>({ url: '/rt', token: keptToken() })
+export const client = createClient<BoardApi>({
+  url: '/rt',
+  // Where something between here and the server forbids WebSockets, it polls, and now and then tries the other again.
+  transport: [webSocketTransport(), longPollingTransport({ url: '/rt-poll' })],
+  token: keptToken(),
+})
 client.onFrame(recordFrame)
 
 export type User = Awaited<ReturnType<typeof client.users.get>>

@@ -11,27 +11,41 @@ const labels = {
   closed: 'disconnected',
 } as const
 
+const transportNames: Readonly<Record<string, string>> = { ws: 'WebSocket', 'long-polling': 'polling' }
+
 /**
  * Says how the connection is: live, reconnecting, and for a while after it came back whether the views went on from
- * where they were (resumed) or were taken anew (reloaded).
+ * where they were (resumed) or were taken anew (reloaded). Also that another transport than the first has to do, and
+ * for a while that the first is in use again.
  */
 export function ConnectionBadge() {
-  const { status, error, transport, recovery } = useSyncExternalStore(
+  const { status, error, transport, fallback, recovery } = useSyncExternalStore(
     client.connection.subscribe,
     client.connection.getSnapshot,
   )
-  const cameBack = useCameBack(status)
+  const cameBack = useLately(status, 'reconnecting', 'live')
   const waiting = status === 'connecting' || status === 'reconnecting'
   const stuck = useLasting(waiting, 4_000)
   const recovered =
     recovery === undefined || recovery.waiting > 0 ? undefined : recovery.reset > 0 ? 'reloaded' : 'resumed'
   const shown = (cameBack && recovered) || status
+  const name = transport && (transportNames[transport] ?? transport)
+  const isBack = useLately(fallback === undefined ? 'preferred' : 'fallback', 'fallback', 'preferred')
   return (
     <div className={`badge ${shown}`} role="status">
       <span className="dot" aria-hidden="true" />
-      <span title={transport === undefined ? undefined : `over ${transport}`}>
+      <span className="label" title={name && `over ${name}`}>
         {stuck ? 'cannot connect, trying again' : labels[shown]}
       </span>
+      {status === 'live' && fallback !== undefined && (
+        <span
+          className="transport"
+          title={`${transportNames[fallback.from] ?? fallback.from} does not get through: ${fallback.error?.message ?? 'it is tried again now and then'}`}
+        >
+          by {name}
+        </span>
+      )}
+      {status === 'live' && isBack && <span className="transport back">by {name} again</span>}
       {status === 'closed' && (
         <button title={error?.message} type="button" className="quiet" onClick={() => client.connect()}>
           Connect
@@ -53,17 +67,17 @@ function useLasting(now: boolean, milliseconds: number): boolean {
   return lasting
 }
 
-/** Whether the connection was lost and came back within the last seconds. */
-function useCameBack(status: string): boolean {
-  const [cameBack, setCameBack] = useState(false)
-  const before = useRef(status)
+/** Whether the value has gone from one to the other within the last seconds. */
+function useLately(value: string, from: string, to: string): boolean {
+  const [lately, setLately] = useState(false)
+  const before = useRef(value)
   useEffect(() => {
-    const lost = before.current === 'reconnecting'
-    before.current = status
-    if (status !== 'live' || !lost) return setCameBack(false)
-    setCameBack(true)
-    const timer = setTimeout(() => setCameBack(false), 5_000)
+    const left = before.current
+    before.current = value
+    if (value !== to || left !== from) return setLately(false)
+    setLately(true)
+    const timer = setTimeout(() => setLately(false), 5_000)
     return () => clearTimeout(timer)
-  }, [status])
-  return cameBack
+  }, [value, from, to])
+  return lately
 }

@@ -2,7 +2,7 @@ import { type FormEvent, useRef, useState } from 'react'
 import { Avatar } from './avatar.tsx'
 import { client } from './board-client.ts'
 import { useAttempt } from './notices.tsx'
-import { signIn, signOut } from './sign-in.ts'
+import { forgetToken, signIn, signOut } from './sign-in.ts'
 import type { Viewer } from './viewer.ts'
 
 const seeded = ['alice', 'bob', 'carol', 'root'] as const
@@ -13,8 +13,10 @@ export function SignInMenu({ viewer }: { readonly viewer: Viewer }) {
   const attempt = useAttempt()
   const leave = (): void => {
     void attempt(async () => {
-      await signOut()
+      const token = forgetToken()
+      // The connection first: otherwise the server may end it with the sign-in while it is changing hands.
       await client.authenticate(null)
+      await signOut(token)
     })
   }
   return (

@@ -23,10 +23,15 @@ export async function signIn(name: string, password: string): Promise<string> {
   return answer.token
 }
 
-/** Signs out, on the server too. */
-export async function signOut(): Promise<void> {
+/** Keeps the token no longer, and answers it. */
+export function forgetToken(): string | null {
   const token = keptToken()
   sessionStorage.removeItem(storageKey)
+  return token
+}
+
+/** Tells the server that a sign-in is over. @param token - of the sign-in; `null`: that of the cookie. */
+export async function signOut(token: string | null): Promise<void> {
   await fetch('/logout', {
     method: 'POST',
     ...(token === null
