@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type TestDatabase, databases, newDatabase } from '../../e2e/src/databases.ts'
+import { type TestDatabase, newDatabase, setups } from '../../e2e/src/databases.ts'
 import { type FiveSessions, createdKey, outcomeOf, startFiveSessions } from './support/five-sessions.ts'
 
 // Processes take their time where many tests run at once.
@@ -11,10 +11,10 @@ let carol: number
 let garden: number
 let secret: number
 
-describe.each(databases)('on %s', (kind) => {
+describe.each(setups)('%s on %s', (orm, kind) => {
   beforeAll(async () => {
     database = await newDatabase(kind)
-    sessions = await startFiveSessions(['--db', database.url])
+    sessions = await startFiveSessions(['--orm', orm, '--db', database.url])
     carol = await sessions.keyOf('users', 'carol')
     garden = await sessions.keyOf('projects', 'Garden day')
     secret = await sessions.keyOf('projects', 'A present for Alice')

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
-import { type TestDatabase, databases, newDatabase } from '../../e2e/src/databases.ts'
+import { type TestDatabase, newDatabase, setups } from '../../e2e/src/databases.ts'
 import { connect } from '../../e2e/src/wire-client.ts'
 
 // Processes take their time where many tests run at once.
@@ -35,7 +35,7 @@ test('the one line on standard output tells where everything is', async () => {
   expect(board.output.stderr).toContain(`The board is at ${http}`)
 })
 
-describe.each(databases)('on %s', (kind) => {
+describe.each(setups)('%s on %s', (orm, kind) => {
   let database: TestDatabase
   beforeEach(async () => {
     database = await newDatabase(kind)
@@ -43,7 +43,7 @@ describe.each(databases)('on %s', (kind) => {
   afterEach(() => database.remove())
 
   test('boards that start together on a new database share it, and a later one finds what they wrote', async () => {
-    const flags = ['--db', database.url]
+    const flags = ['--orm', orm, '--db', database.url]
     const [one, other] = await Promise.all([startBoard(flags), startBoard(flags)])
     const token = await one.login('alice')
     const client = await connect(other.line, { token })

@@ -1,6 +1,6 @@
 import type { Json, ReplyMessage } from '@rtapi/core/protocol'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type TestDatabase, databases, newDatabase } from '../../e2e/src/databases.ts'
+import { type TestDatabase, newDatabase, setups } from '../../e2e/src/databases.ts'
 import {
   type FiveSessions,
   type RoleName,
@@ -22,10 +22,10 @@ const secret = { project: 0, task: 0, comment: 0 }
 const users = { alice: 0, bob: 0, carol: 0, root: 0 }
 const missing = 987_654
 
-describe.each(databases)('on %s', (kind) => {
+describe.each(setups)('%s on %s', (orm, kind) => {
   beforeAll(async () => {
     database = await newDatabase(kind)
-    sessions = await startFiveSessions(['--db', database.url])
+    sessions = await startFiveSessions(['--orm', orm, '--db', database.url])
     const keyOf = (resource: string, text: string): Promise<number> => sessions.keyOf(resource, text)
     open.project = await keyOf('projects', 'Garden day')
     open.task = await keyOf('tasks', 'Invite everybody')

@@ -3,9 +3,16 @@ import { join } from 'node:path'
 import { lend } from '../../../test/services/lend.ts'
 import { temporaryFolder } from './board-process.ts'
 
-export const databases = ['sqlite', 'postgres', 'mariadb'] as const
+export type DatabaseKind = 'sqlite' | 'postgres' | 'mariadb'
 
-export type DatabaseKind = (typeof databases)[number]
+/** Every ORM of the board on each database that it supports. */
+export const setups = [
+  ['mikro-orm', 'sqlite'],
+  ['mikro-orm', 'postgres'],
+  ['mikro-orm', 'mariadb'],
+  ['sequelize', 'postgres'],
+  ['sequelize', 'mariadb'],
+] as const
 
 /** A database of a test's own: what to give as `--db`, and its removal. */
 export interface TestDatabase {

@@ -1,5 +1,5 @@
 /** Which combinations are tried. To add one, add a row. */
-import { type DatabaseKind, databases } from './databases.ts'
+import { setups } from './databases.ts'
 import { type TransportName, links } from './transports.ts'
 import type { Setup } from './world.ts'
 
@@ -13,7 +13,7 @@ const chosen: readonly Row[] = [
   { layer: 'memory', orm: 'mikro-orm', database: 'sqlite', transports: ['ws', 'socket.io', 'script'] },
   {
     layer: 'memory',
-    orm: 'mikro-orm',
+    orm: 'sequelize',
     database: 'postgres',
     transports: ['node-websocket', 'long-polling', 'event-stream', 'socket.io-msgpack'],
   },
@@ -26,7 +26,7 @@ const chosen: readonly Row[] = [
   },
   {
     layer: 'redis',
-    orm: 'mikro-orm',
+    orm: 'sequelize',
     database: 'mariadb',
     transports: ['node-websocket', 'event-stream', 'socket.io-polling', 'socket.io-msgpack'],
   },
@@ -51,15 +51,5 @@ const chosenForPage: readonly Setup[] = [
 function everything(): readonly Row[] {
   const transports: readonly TransportName[] = [...(Object.keys(links) as (keyof typeof links)[]), 'script']
   const layers = ['memory', 'redis'] as const
-  return layers.flatMap((layer) =>
-    Object.entries(supported).flatMap(([orm, kinds]) =>
-      kinds.map((database) => ({ layer, orm: orm as Setup['orm'], database, transports })),
-    ),
-  )
-}
-
-/** The databases of each ORM. */
-const supported: Readonly<Record<Setup['orm'], readonly DatabaseKind[]>> = {
-  'mikro-orm': databases,
-  sequelize: databases.filter((kind) => kind !== 'sqlite'),
+  return layers.flatMap((layer) => setups.map(([orm, database]) => ({ layer, orm, database, transports })))
 }

@@ -20,7 +20,7 @@ interface Fields<M extends Model> extends Model<InferAttributes<M>, InferCreatio
 interface User extends Fields<User> {
   id: CreationOptional<number>
   name: string
-  role: CreationOptional<Role>
+  role: Role
   active: CreationOptional<boolean>
   passwordHash: string
 }
@@ -42,12 +42,12 @@ interface Task extends Fields<Task> {
   id: CreationOptional<number>
   projectId: number
   title: string
-  state: CreationOptional<TaskState>
-  assigneeId: CreationOptional<number | null>
-  points: CreationOptional<number | null>
-  estimate: CreationOptional<string | null>
-  dueAt: CreationOptional<Date | null>
-  notes: CreationOptional<string | null>
+  state: TaskState
+  assigneeId: number | null
+  points: number | null
+  estimate: string | null
+  dueAt: Date | null
+  notes: string | null
   version: CreationOptional<number>
   createdAt: CreationOptional<Date>
 }
