@@ -22,7 +22,7 @@ export type DatabaseAddress =
   | { readonly kind: 'postgres' | 'mysql' | 'mariadb'; readonly url: string }
 
 /** A PostgreSQL that the board starts for itself, and where it keeps its data. */
-export interface EmbeddedDatabase {
+interface EmbeddedDatabase {
   readonly kind: 'embedded-postgres'
   readonly folder: string
 }

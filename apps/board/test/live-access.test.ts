@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type TestDatabase, newDatabase, setups } from '../../e2e/src/databases.ts'
-import { type FiveSessions, createdKey, outcomeOf, startFiveSessions } from './support/five-sessions.ts'
+import { createdKey, outcomeOf } from '../../e2e/src/replies.ts'
+import { type FiveSessions, startFiveSessions } from './support/five-sessions.ts'
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })

@@ -1,15 +1,8 @@
 import type { Json, ReplyMessage } from '@rtapi/core/protocol'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type TestDatabase, newDatabase, setups } from '../../e2e/src/databases.ts'
-import {
-  type FiveSessions,
-  type RoleName,
-  createdKey,
-  fieldOf,
-  outcomeOf,
-  roles,
-  startFiveSessions,
-} from './support/five-sessions.ts'
+import { createdKey, fieldOf, outcomeOf } from '../../e2e/src/replies.ts'
+import { type FiveSessions, type RoleName, roles, startFiveSessions } from './support/five-sessions.ts'
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })

@@ -1,6 +1,6 @@
 import { type TestContext, afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type BoardProcess, postJson, startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
-import { createdKey } from './support/five-sessions.ts'
+import { createdKey } from '../../e2e/src/replies.ts'
 import { type WireClient, connect } from '../../e2e/src/wire-client.ts'
 
 // Processes take their time where many tests run at once.

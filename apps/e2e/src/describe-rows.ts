@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { createClient } from 'redis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Row } from './matrix.ts'
 import { scenarios } from './scenarios.ts'
 import { interruptibleView } from './resuming.ts'
-import { play } from './stage.ts'
+import { create, play } from './stage.ts'
 import { connectOver, links } from './transports.ts'
 import { connect } from './wire-client.ts'
 import { type World, startWorld } from './world.ts'
@@ -24,6 +25,7 @@ export function describeRows(rows: readonly Row[]): void {
 
     if (row.layer === 'redis') {
       test('clients of a board that is killed go on at another from their position', () => killOne(world, row))
+      test('keys travel between boards, and no rows', () => listenIn(world))
     }
   })
 }
@@ -43,4 +45,21 @@ async function killOne(world: World, { transports }: Row): Promise<void> {
   const after = await Promise.all(opens.map((open) => connect(world.node(1).line, { open, token })))
   await Promise.all(after.map((client, at) => views[at]?.resume(client) ?? Promise.reject(new Error('unreachable'))))
   await Promise.all([alice, ...after].map((client) => client.close()))
+}
+
+/** Hears all that is published while a record is written at one board and shown at another. */
+async function listenIn(world: World): Promise<void> {
+  const spy = await createClient({ url: world.redis?.url ?? '' }).connect()
+  const heard: string[] = []
+  await spy.pSubscribe('*', (message) => heard.push(message))
+  const alice = await connectOver('ws', world.node(0).line, world.token('alice'))
+  const bob = await connectOver('ws', world.node(1).line, world.token('bob'))
+  const projectId = await create(alice, 'projects', { name: 'unheard of', public: true })
+  const view = await bob.subscribe('tasks', { where: { projectId } })
+  const key = await create(alice, 'tasks', { projectId, title: 'unheard of', notes: 'unheard of' })
+  await view.until(() => view.rows.get(key)?.['title'] === 'unheard of')
+  const entries = heard.filter((message) => message.includes(`"key":${key}`))
+  expect(entries.length, 'the key has been heard').toBeGreaterThan(0)
+  expect(heard.filter((message) => message.includes('unheard of'))).toEqual([])
+  await Promise.all([alice.close(), bob.close(), spy.close()])
 }

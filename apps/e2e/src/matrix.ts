@@ -30,6 +30,7 @@ const chosen: readonly Row[] = [
     database: 'mariadb',
     transports: ['node-websocket', 'event-stream', 'socket.io-polling', 'socket.io-msgpack'],
   },
+  { layer: 'redis', orm: 'mixed', database: 'postgres', transports: ['ws'] },
 ]
 
 /** The rows with one layer; with `E2E=all` in the environment every combination there is. */

@@ -4,9 +4,10 @@
  */
 import { expect } from 'vitest'
 import { postJson } from './board-process.ts'
+import { outcomeOf } from './replies.ts'
 import { interruptibleView } from './resuming.ts'
 import { ScriptClient } from './script-client.ts'
-import { type Stage, create, outcomeOf, remove, update } from './stage.ts'
+import { type Stage, create, remove, update } from './stage.ts'
 import { connectOver, links } from './transports.ts'
 import { connect } from './wire-client.ts'
 

@@ -1,10 +1,10 @@
-import type { ReplyMessage } from '@rtapi/core/protocol'
+import { createdKey } from './replies.ts'
 import { type AnyClient, type LinkName, type TransportName, connectOver, links } from './transports.ts'
 import { type WireClient, connect } from './wire-client.ts'
 import type { Person, World } from './world.ts'
 
 /** Who a client is; `undefined` is nobody. */
-export type Role = Person | undefined
+type Role = Person | undefined
 
 /** What a scenario plays on: clients of one transport, which all go when it is over. */
 export interface Stage {
@@ -45,17 +45,6 @@ export async function play(
   } finally {
     await Promise.all(clients.map((client) => client.close()))
   }
-}
-
-/** What a reply says in one word: `ok` or the code of its error. */
-export function outcomeOf(reply: ReplyMessage): string {
-  return reply.ok ? 'ok' : reply.error.code
-}
-
-/** The key that a create has answered. */
-export function createdKey(reply: ReplyMessage): number {
-  if (!reply.ok) throw new Error(`not created: ${JSON.stringify(reply.error)}`)
-  return Number(reply.key)
 }
 
 /** Creates a record and answers its key. */

@@ -5,11 +5,12 @@ import { type DatabaseKind, type TestDatabase, newDatabase } from './databases.t
 /** What board processes run on. */
 export interface Setup {
   readonly layer: 'memory' | 'redis'
-  readonly orm: 'mikro-orm' | 'sequelize'
+  /** `mixed`: the first board has MikroORM and the others Sequelize. */
+  readonly orm: 'mikro-orm' | 'sequelize' | 'mixed'
   readonly database: DatabaseKind
 }
 
-export const people = ['alice', 'bob', 'carol', 'root'] as const
+const people = ['alice', 'bob', 'carol', 'root'] as const
 
 export type Person = (typeof people)[number]
 
@@ -17,6 +18,8 @@ export type Person = (typeof people)[number]
 export interface World {
   /** The n-th board; of fewer, one of them. */
   node(n: number): BoardProcess
+  /** The Redis between the boards, if there is one. */
+  readonly redis: RedisServer | undefined
   /** One more board of the same kind. */
   addNode(): Promise<BoardProcess>
   token(person: Person): string
@@ -27,10 +30,11 @@ export interface World {
 export async function startWorld({ layer, orm, database: kind }: Setup): Promise<World> {
   const database = await newDatabase(kind)
   const redis = layer === 'redis' ? await startRedis() : undefined
-  const flags = ['--orm', orm, '--db', database.url, '--layer', redis?.url ?? 'memory', '--seed', 'empty']
+  const flags = ['--db', database.url, '--layer', redis?.url ?? 'memory', '--seed', 'empty']
   const nodes: BoardProcess[] = []
   const addNode = async (): Promise<BoardProcess> => {
-    const board = await startBoard(flags)
+    const its = orm === 'mixed' ? (nodes.length === 0 ? 'mikro-orm' : 'sequelize') : orm
+    const board = await startBoard(['--orm', its, ...flags])
     nodes.push(board)
     return board
   }
@@ -42,6 +46,7 @@ export async function startWorld({ layer, orm, database: kind }: Setup): Promise
     const ids = new Map(people.map((name) => [name, userOf(tokens.get(name) ?? '')]))
     return {
       node: (n) => nodes[n % (redis === undefined ? 1 : 2)] ?? first,
+      redis,
       addNode,
       token: (person) => tokens.get(person) ?? '',
       userId: (person) => ids.get(person) ?? 0,

@@ -1,4 +1,3 @@
-import type { Json, ReplyMessage } from '@rtapi/core/protocol'
 import { type BoardProcess, startBoard } from '../../../e2e/src/board-process.ts'
 import { type WireClient, connect } from '../../../e2e/src/wire-client.ts'
 
@@ -34,25 +33,4 @@ export async function startFiveSessions(flags: readonly string[]): Promise<FiveS
       await board.stop()
     },
   }
-}
-
-/** What a reply says in one word: `ok` or the code of its error. */
-export function outcomeOf(reply: ReplyMessage): string {
-  return reply.ok ? 'ok' : reply.error.code
-}
-
-/** One field of each row of a list, in ascending order. */
-export function fieldOf(reply: ReplyMessage, field: string): readonly unknown[] {
-  return reply.ok ? (reply.rows ?? []).map(({ data }) => data[field]).sort(compare) : []
-}
-
-function compare(a: Json | undefined, b: Json | undefined): number {
-  if (typeof a === 'number' && typeof b === 'number') return a - b
-  return JSON.stringify(a).localeCompare(JSON.stringify(b))
-}
-
-/** The key that a create has answered. */
-export function createdKey(reply: ReplyMessage): number {
-  if (!reply.ok) throw new Error(`not created: ${JSON.stringify(reply.error)}`)
-  return Number(reply.key)
 }
