@@ -49,7 +49,8 @@ export const usage: string = `Usage: npm run board -- [flags]
   --seed demo | empty                                  default demo; only an empty database is seeded
   --token-ttl <seconds>                                default 3600`
 
-const data = fileURLToPath(new URL('../data', import.meta.url))
+/** Where databases without `--db` lie. */
+const data = process.env['BOARD_DATA'] ?? fileURLToPath(new URL('../data', import.meta.url))
 
 /**
  * Reads the command line.

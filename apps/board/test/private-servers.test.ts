@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Sequelize } from 'sequelize'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { temporaryFolder } from '../../e2e/src/board-process.ts'
+import { startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
+import { connect } from '../../e2e/src/wire-client.ts'
 import { type PrivateServer, startPrivateServer } from '../src/private-servers/private-server.ts'
 
 // Processes take their time where many tests run at once.
@@ -53,4 +54,23 @@ test('PostgreSQL ends with a process that is killed, and starts anew', async () 
   await expect(killed).rejects.toMatchObject({ signal: 'SIGKILL' })
   const server = await vi.waitFor(start, 30_000)
   await server.stop()
+})
+
+test('with Sequelize and no database a board brings its own, which lasts and which nodes share', async () => {
+  const env = { BOARD_DATA: `${folder.path}/data` }
+  const board = await startBoard(['--orm', 'sequelize'], env)
+  expect(board.line.db).toMatch(/^postgres:\/\/board:board@127\.0\.0\.1:\d+\/board$/)
+  const token = await board.login('alice')
+  const alice = await connect(board.line, { token })
+  await alice.request('projects', 'create', { data: { name: 'lasting', public: true } })
+  expect(await board.stop()).toBe(0)
+  expect(board.output.stderr.trim().split('\n')).toHaveLength(1)
+
+  const cluster = await startBoard(['--orm', 'sequelize', '--nodes', '2'], env)
+  for (const node of cluster.line.nodes ?? []) {
+    const client = await connect({ ...cluster.line, ...node }, { token })
+    const reply = await client.request('projects', 'list', { order: [['id', 'asc']] })
+    expect(reply.ok && reply.rows?.map(({ data }) => data['name'])).toEqual(['Garden day', 'lasting'])
+  }
+  expect(await cluster.stop()).toBe(0)
 })

@@ -23,9 +23,15 @@ export interface BoardProcess {
   login(name: string, password?: string): Promise<string>
 }
 
-/** Starts a board with these flags on a free port and waits until it is ready. */
-export async function startBoard(flags: readonly string[]): Promise<BoardProcess> {
-  const { child, output, exited } = run(['--port', '0', ...flags])
+/**
+ * Starts a board with these flags on a free port and waits until it is ready.
+ * @param env - beside the environment of this process.
+ */
+export async function startBoard(
+  flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<BoardProcess> {
+  const { child, output, exited } = run(['--port', '0', ...flags], env)
   const line = await Promise.race([
     firstLine(child),
     exited.then((code) => Promise.reject(new Error(`the board ended with ${code}:\n${output.stderr}`))),
