@@ -1,3 +1,4 @@
+import { hasParent } from './ending.ts'
 import { paths } from './transports.ts'
 
 /** Where everything of one board process is. */
@@ -35,7 +36,7 @@ export function addressesOf(http: string): NodeAddresses {
  */
 export function announce(line: BoardLine): void {
   const places = (line.nodes ?? [line]).map(({ http }) => http).join(' and ')
-  if (!process.channel) {
+  if (!hasParent) {
     console.error(`The board is at ${places} (sign in as alice, bob, carol or root with the password pw)`)
   }
   console.log(JSON.stringify(line))

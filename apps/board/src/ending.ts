@@ -1,3 +1,6 @@
+/** Whether another process has started this one with a channel, and looks after it. */
+export const hasParent: boolean = process.send !== undefined
+
 /**
  * Ends the process by `stop` when it is told to, once: by SIGTERM or SIGINT, or by the end of the process that started it
  * with a channel. Its status is 0, or 1 if `stop` fails.
@@ -16,5 +19,8 @@ export function endWhenTold(stop: () => Promise<void>): void {
     )
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, tell)
-  if (process.channel) process.once('disconnect', tell)
+  if (!hasParent) return
+  if (process.connected) process.once('disconnect', tell)
+  // It was closed while this process began.
+  else tell()
 }

@@ -1,3 +1,6 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { runBoard, startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
 import { connect } from '../../e2e/src/wire-client.ts'
@@ -58,6 +61,16 @@ test('nodes and Redis end with the process that started them, however that ends'
       (error: unknown) => String((error as { cause?: unknown }).cause).includes('ECONNREFUSED'),
     )
   await vi.waitUntil(isGone, 30_000)
+})
+
+test('a node whose cluster is gone before it is ready ends by itself', async () => {
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const node = fork(main, ['--port', '0', '--db', `sqlite:${folder.path}/alone.sqlite`], {
+    execArgv: ['--conditions=rtapi-source'],
+    stdio: 'ignore',
+  })
+  node.disconnect()
+  expect(await once(node, 'exit')).toEqual([0, null])
 })
 
 test('a cluster that loses all of its nodes ends with status 1', async () => {

@@ -12,7 +12,7 @@ export interface KeptServer {
 }
 
 async function keep(wanted: PrivateServerKind): Promise<void> {
-  const left = new Promise((resolve) => process.once('disconnect', resolve))
+  const left = new Promise((resolve) => (process.connected ? process.once('disconnect', resolve) : resolve(undefined)))
   const server = await (wanted.kind === 'redis' ? startRedis() : startPostgres(wanted.folder))
   say({ url: server.url })
   await Promise.race([left, server.ended])
