@@ -42,24 +42,29 @@ export const scenarios: readonly Scenario[] = [
       const alice = await client('alice', writer)
       const projectId = await create(alice, 'projects', { name: 'shared', public: true })
       const [bob, anonymous] = [await client('bob', watcher), await client(nobody, watcher)]
-      const signedIn = await bob.subscribe('tasks', { where: { projectId } })
-      const fields = ['id', 'title']
-      const stranger = await anonymous.subscribe('tasks', { where: { projectId }, fields })
-      expect([signedIn.keys, stranger.keys]).toEqual([[], []])
+      const query = { where: { projectId } }
+      const signedIn = await bob.subscribe('tasks', query)
+      const stranger = await anonymous.subscribe('tasks', query)
+      const narrow = await anonymous.subscribe('tasks', { ...query, fields: ['id', 'title'] })
+      const views = [signedIn, stranger, narrow]
+      expect(views.map(({ keys }) => keys)).toEqual([[], [], []])
 
       const key = await create(alice, 'tasks', { projectId, title: 'new', notes: 'hidden' })
-      for (const view of [signedIn, stranger]) await view.until(() => view.rows.has(key))
+      for (const view of views) await view.until(() => view.rows.has(key))
       expect(signedIn.rows.get(key)).toMatchObject({ title: 'new', notes: 'hidden', state: 'open' })
-      expect(stranger.rows.get(key)).toEqual({ id: key, title: 'new' })
-      // Of a change that one may not see, nothing is said.
+      expect(stranger.rows.get(key)).toMatchObject({ title: 'new', state: 'open' })
+      expect(stranger.rows.get(key)).not.toHaveProperty('notes')
+      expect(narrow.rows.get(key)).toEqual({ id: key, title: 'new' })
+      // Of a change to what is not shown, nothing is said.
       await update(alice, 'tasks', key, { notes: 'still hidden' })
       await signedIn.until(() => signedIn.rows.get(key)?.['notes'] === 'still hidden')
       await update(alice, 'tasks', key, { title: 'changed' })
-      for (const view of [signedIn, stranger]) await view.until(() => view.rows.get(key)?.['title'] === 'changed')
+      for (const view of views) await view.until(() => view.rows.get(key)?.['title'] === 'changed')
+      expect(stranger.rows.get(key)).not.toHaveProperty('notes')
       await remove(alice, 'tasks', key)
-      for (const view of [signedIn, stranger]) await view.until(() => !view.rows.has(key))
+      for (const view of views) await view.until(() => !view.rows.has(key))
       expect(signedIn.log).toEqual([`create ${key}`, `update ${key}`, `update ${key}`, `delete ${key}`])
-      expect(stranger.log).toEqual([`create ${key}`, `update ${key}`, `delete ${key}`])
+      expect(narrow.log).toEqual([`create ${key}`, `update ${key}`, `delete ${key}`])
     },
   },
   {
