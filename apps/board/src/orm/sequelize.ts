@@ -1,5 +1,6 @@
 /** The board on Sequelize: its models, on the same tables as the entities of MikroORM, and how to connect. */
 import type { Report } from '@rtapi/core'
+import { rtapiSequelize } from '@rtapi/sequelize'
 import {
   type CreationOptional,
   DataTypes,
@@ -172,13 +173,26 @@ type Models = ReturnType<typeof defineModels>
 export async function openSequelize(address: DatabaseAddress, report: Report): Promise<BoardDatabase> {
   const sequelize = connect(address)
   const models = defineModels(sequelize)
+  const rtapi = rtapiSequelize(sequelize, { report })
   await persistently(() => createDatabase(address))
   await persistently(() => sequelize.sync())
-  report(new Error('--orm sequelize has no stores yet'), { during: 'start' })
   return {
+    stores: {
+      users: rtapi.store(models.User),
+      projects: rtapi.store(models.Project),
+      memberships: rtapi.store(models.Membership),
+      tasks: rtapi.store(models.Task),
+      comments: rtapi.store(models.Comment),
+      settings: rtapi.store(models.Setting),
+      revokedTokens: rtapi.store(models.RevokedToken),
+    },
+    changes: rtapi.changes(),
     plant: (seed) => persistently(() => plant(sequelize, models, seed)),
-    close: () => sequelize.close(),
-  } as BoardDatabase
+    async close() {
+      rtapi.stop()
+      await sequelize.close()
+    },
+  }
 }
 
 function connect(address: DatabaseAddress, database?: string): Sequelize {
