@@ -79,7 +79,7 @@ test('the seed `empty` has the four users and nothing else, and SIGTERM says goo
 })
 
 test('clients hear when their token expires', async () => {
-  const board = await startBoard(['--db', `sqlite:${folder.path}/ttl.sqlite`, '--token-ttl', '1'])
+  const board = await startBoard(['--db', `sqlite:${folder.path}/ttl.sqlite`, '--token-ttl', '6'])
   const client = await connect(board.line, { token: await board.login('alice') })
   const { expiresAt } = await client.welcomed
   const expiring = await client.until((message) => message.type === 'expiring')
