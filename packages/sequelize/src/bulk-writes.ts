@@ -2,7 +2,7 @@ import { keyOfValues } from './known-values.ts'
 import type { ModelClass } from './model-class.ts'
 import { isKeyedAlone, keysInWhere, keysOfRows } from './record-keys.ts'
 import { valuesInWhere } from './where-values.ts'
-import { type Values, type WriteContext, affectedRows, allKnown, hasTextKey } from './write-context.ts'
+import { type Values, type WriteContext, affectedRows, allKnown, isFoundLoosely } from './write-context.ts'
 import type { Written } from './written-rows.ts'
 
 /** What an insert of many rows does with those which are there already. */
@@ -17,7 +17,7 @@ export interface InsertOptions {
 
 /** What the insert of many rows has written. */
 export function bulkInserted(
-  { book, returnsRows, comparesLoosely }: WriteContext,
+  context: WriteContext,
   model: ModelClass,
   {
     records,
@@ -26,12 +26,12 @@ export function bulkInserted(
   }: { readonly records: readonly Values[]; readonly options: InsertOptions; readonly result: unknown },
 ): Written | undefined {
   if (affectedRows(result) === 0) return undefined
-  const shape = book.shapeOf(model)
+  const shape = context.book.shapeOf(model)
   const { ignoresConflicts, updates, movesKey } = options
-  const isReturned = returnsRows && options.isReturned
+  const isReturned = context.returnsRows && options.isReturned
   const rows = isReturned && Array.isArray(result) ? (result[0] as unknown) : records
   const isCertain =
-    !updates || (!movesKey && (isReturned || (isKeyedAlone(model, records) && !(comparesLoosely && hasTextKey(shape)))))
+    !updates || (!movesKey && (isReturned || (isKeyedAlone(model, records) && !isFoundLoosely(shape, context))))
   const keys =
     isCertain && Array.isArray(rows)
       ? (rows as readonly Values[]).map((row) =>

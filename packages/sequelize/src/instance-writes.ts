@@ -3,7 +3,7 @@ import { keyFieldsOf, keyOfValues, knownOf } from './known-values.ts'
 import { type ModelClass, isExpression } from './model-class.ts'
 import type { Field, ModelShape } from './model-shape.ts'
 import { heldBy, isKeyedAlone, keyInWhere } from './record-keys.ts'
-import { type Values, type WriteContext, affectedRows, allKnown } from './write-context.ts'
+import { type Values, type WriteContext, affectedRows, allKnown, isFoundLoosely } from './write-context.ts'
 import type { Written } from './written-rows.ts'
 
 /** Values by columns that were sent, and the result. */
@@ -99,7 +99,7 @@ export function deleted({ book }: WriteContext, instance: Model, where: unknown)
  * @param write.movesKey - a record that has another key may have been given this one.
  */
 export function upserted(
-  { book }: WriteContext,
+  context: WriteContext,
   model: ModelClass,
   {
     instance,
@@ -108,9 +108,10 @@ export function upserted(
     result,
   }: InstanceWrite & { readonly instance: Model | undefined; readonly movesKey: boolean },
 ): Written {
-  const shape = book.shapeOf(model)
+  const shape = context.book.shapeOf(model)
   const isNew = Array.isArray(result) && result[1] === true
-  const isCertain = !movesKey && (instance !== undefined || isNew || isKeyedAlone(model, [values]))
+  const isCertain =
+    !movesKey && (instance !== undefined || isNew || (isKeyedAlone(model, [values]) && !isFoundLoosely(shape, context)))
   const valueOf = (field: Field) => (instance === undefined ? values[field.column] : heldBy(instance, field))
   const key = isCertain ? keyOfValues(shape, shape.key.map(valueOf)) : undefined
   return {

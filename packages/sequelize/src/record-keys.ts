@@ -4,7 +4,7 @@ import { keyOfValues } from './known-values.ts'
 import { type ModelClass, uniqueColumnsOf } from './model-class.ts'
 import type { Field, ModelShape } from './model-shape.ts'
 import { valuesInWhere } from './where-values.ts'
-import { type Values, type WriteContext, hasTextKey } from './write-context.ts'
+import { type Values, type WriteContext, isFoundLoosely } from './write-context.ts'
 
 /** The value of a field in the instance as it is now, without getters. */
 export function heldBy(instance: Model, { name }: Field): unknown {
@@ -12,13 +12,9 @@ export function heldBy(instance: Model, { name }: Field): unknown {
 }
 
 /** Of the records that a condition is about: their keys. It may hold further conditions, but no record with another key. */
-export function keysInWhere(
-  { comparesLoosely }: WriteContext,
-  shape: ModelShape,
-  where: unknown,
-): readonly Key[] | undefined {
+export function keysInWhere(context: WriteContext, shape: ModelShape, where: unknown): readonly Key[] | undefined {
   // The record may be written with another case of letters than the condition.
-  if (comparesLoosely && hasTextKey(shape)) return undefined
+  if (isFoundLoosely(shape, context)) return undefined
   const values = valuesInWhere(
     where,
     shape.key.map(({ column }) => column),

@@ -111,7 +111,7 @@ export class WriteCapture {
     try {
       const written = write.describe(result)
       if (written !== undefined) {
-        this.#staged.stage(transaction, new WrittenRows(written, this.#book, this.#uncaptured))
+        this.#staged.stage(transaction, new WrittenRows(written, this.#context, this.#uncaptured))
       }
     } catch (error) {
       // Whatever it was, something of the model was written.

@@ -25,7 +25,13 @@ export function allKnown(values: readonly unknown[]): readonly unknown[] | undef
   return values.every((value) => value !== undefined) ? values : undefined
 }
 
-/** Whether texts are part of the key; those of UUIDs are compared exactly. */
-export function hasTextKey({ key }: ModelShape): boolean {
-  return key.some(({ type, attributeType }) => type === 'string' && attributeType.key !== 'UUID')
+/** Whether a condition may find a record by a key that is written otherwise, such as with another case of letters. */
+export function isFoundLoosely(
+  { key }: ModelShape,
+  { comparesLoosely }: Pick<WriteContext, 'comparesLoosely'>,
+): boolean {
+  return key.some(({ type, attributeType }) => {
+    if (attributeType.key === 'CITEXT') return true
+    return comparesLoosely && type === 'string' && attributeType.key !== 'UUID'
+  })
 }

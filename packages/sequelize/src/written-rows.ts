@@ -1,8 +1,8 @@
 import type { ChangeLog, RecordWrite, StagedWrite, UncapturedWrites } from '@rtapi/sql'
 import { keyOfValues } from './known-values.ts'
-import type { ModelBook } from './model-book.ts'
 import type { ModelClass } from './model-class.ts'
 import type { ModelShape } from './model-shape.ts'
+import { type WriteContext, isFoundLoosely } from './write-context.ts'
 
 /** What is known of the rows that a statement has written. */
 export interface Written {
@@ -26,12 +26,14 @@ export class WrittenRows implements StagedWrite {
   readonly #ends: readonly RecordWrite[]
   readonly #coarse: readonly string[]
 
-  constructor(written: Written, book: ModelBook, uncaptured: UncapturedWrites) {
+  constructor(written: Written, context: WriteContext, uncaptured: UncapturedWrites) {
+    const { book } = context
     const { shape, records, cascaded = [], columnValues } = written
     const ends: RecordWrite[] = []
     const coarse = new Set(book.entitiesOf(cascaded))
     for (const { entity, field, shape: target } of book.endsOf(shape.model)) {
-      const keys = target && columnValues(field.column)?.map((value) => keyOfValues(target, [value]))
+      const isKnown = target !== undefined && !isFoundLoosely(target, context)
+      const keys = isKnown ? columnValues(field.column)?.map((value) => keyOfValues(target, [value])) : undefined
       if (keys?.every((key) => key !== undefined) === true) {
         for (const key of new Set(keys)) ends.push({ entity, key, action: 'update' })
       } else {

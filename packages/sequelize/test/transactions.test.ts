@@ -264,6 +264,8 @@ describe.each(everywhere)('on %s', async (name) => {
         await Shelf.findOrCreate({ where: { id: 1 }, transaction, defaults: { name: 'mine' } })
       })
       await work.catch(() => {})
+      // PostgreSQL finds within a function that the key is taken, and the transaction goes on.
+      if (name === 'postgres') expect(await stored()).toEqual([1, 2])
       const mine = (await stored()).filter((id) => id !== 1 || name === 'sqlite')
       expect(at.announced().toSorted()).toEqual(mine.map((id) => `create Shelf ${id}`).toSorted())
     })

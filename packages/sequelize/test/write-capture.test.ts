@@ -3,6 +3,7 @@ import { thing } from '@rtapi/testing'
 import { DataTypes, literal } from 'sequelize'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { rtapiSequelize } from '../src/index.ts'
+import type { QueryDialect } from '../src/query-tap.ts'
 import { type DatabaseName, missing } from './support/databases.ts'
 import { type Watched, watch } from './support/recording.ts'
 
@@ -137,6 +138,34 @@ describe.each(everywhere)('on %s', async (name) => {
       await Ticket.unscoped().update({ owner: 'a' }, { where: { id: 1 } })
       await made.destroy()
       expect(at.announced()).toEqual(['create Ticket 1', 'update Ticket 1', 'delete Ticket 1'])
+    })
+
+    test('a bulk insert of which each row is there already', async () => {
+      const { Thing } = at.models
+      await Thing.create(thing({ id: 1 }))
+      at.announced()
+      await Thing.bulkCreate([{ ...thing({ id: 1 }) }], { ignoreDuplicates: true })
+      expect(at.announced()).toEqual([])
+    })
+
+    test('a statement that was carried out, and whose answer cannot be read', async () => {
+      const { dialect } = at.other as unknown as { dialect: QueryDialect }
+      class Unreadable extends dialect.Query {
+        override async run(sql: string, parameters?: unknown): Promise<unknown> {
+          const result = await super.run(sql, parameters)
+          if (/^(insert|commit)/i.test(sql)) throw new TypeError('unreadable')
+          return result
+        }
+      }
+      dialect.Query = Unreadable
+      const live = rtapiSequelize(at.other, { report: () => {} })
+      const batches: ChangeBatch[] = []
+      await live.changes().start((batch) => void batches.push(batch))
+      await expect(at.otherModels.Shelf.create({ id: 1 })).rejects.toThrow('unreadable')
+      expect(await at.models.Shelf.count()).toBe(1)
+      expect(batches.flatMap(({ changes }) => changes)).toEqual([{ type: 'coarse', entity: 'Shelf' }])
+      live.stop()
+      Reflect.deleteProperty(dialect, 'Query')
     })
 
     test('two sources of one Sequelize, one of which stops', async () => {
