@@ -329,6 +329,25 @@ describe.each(everywhere)('on %s', async (name) => {
       expect(await store.read([1])).toEqual([made[0]?.row])
     })
 
+    test.skipIf(name === 'sqlite')('who writes the record meanwhile waits for the store', async () => {
+      const { Thing } = at.models
+      await storeOf('Thing').create(thing({ id: 1, owner: 'ann' }))
+      const log: string[] = []
+      let other: Promise<unknown> = Promise.resolve()
+      Thing.addHook('beforeUpdate', 'other', async () => {
+        Thing.removeHook('beforeUpdate', 'other')
+        other = at.otherModels.Thing.update({ text: 'other' }, { where: { id: 1 } }).then(() => log.push('other'))
+        // It would have the time to.
+        for (let i = 0; i < 20; i++) await at.otherModels.Shelf.count()
+        log.push('store')
+      })
+      const result = await storeOf('Thing').update(1, { text: 'store' }, equals('owner', 'ann'))
+      await other
+      expect(log).toEqual(['store', 'other'])
+      expect(result?.row).toMatchObject({ text: 'store' })
+      expect(await storeOf('Thing').read([1])).toMatchObject([{ text: 'other' }])
+    })
+
     test.runIf(name === 'sqlite')('nobody else writes while the store does', async () => {
       const { Thing } = at.models
       await storeOf('Thing').create(thing({ id: 1 }))

@@ -254,13 +254,13 @@ describe.each(everywhere)('on %s', async (name) => {
 
     test('findOrCreate of a key that another transaction has just taken', async () => {
       const { Shelf } = at.models
-      // It is not there when it is looked for, and is there when it is to be made.
-      Shelf.addHook('beforeCreate', 'first', async () => {
-        Shelf.removeHook('beforeCreate', 'first')
-        if (name !== 'sqlite') await at.otherModels.Shelf.create(shelf(1))
-      })
       const work = at.sequelize.transaction(async (transaction) => {
         await Shelf.create(shelf(2), { transaction })
+        // It is not there when it is looked for, and is there when it is to be made.
+        Shelf.addHook('beforeCreate', 'first', async () => {
+          Shelf.removeHook('beforeCreate', 'first')
+          if (name !== 'sqlite') await at.otherModels.Shelf.create(shelf(1))
+        })
         await Shelf.findOrCreate({ where: { id: 1 }, transaction, defaults: { name: 'mine' } })
       })
       await work.catch(() => {})
