@@ -21,7 +21,6 @@ const mayDependOn: Record<string, string[]> = {
   '@rtapi/core': [],
   '@rtapi/mikro-orm': ['@rtapi/core', '@rtapi/sql'],
   '@rtapi/sequelize': ['@rtapi/core', '@rtapi/sql'],
-  '@rtapi/postgres': ['@rtapi/core', '@rtapi/sql'],
 }
 
 function internalDependencies(manifest: Manifest): [name: string, version: string][] {
