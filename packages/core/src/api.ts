@@ -3,6 +3,7 @@ import type { ChannelLayer } from './channel-layer.ts'
 import type { Codec } from './codec.ts'
 import type { Limits } from './protocol.ts'
 import type { Resource } from './resource.ts'
+import type { ResultKeeper } from './result-keeper.ts'
 import type { Clock, Report } from './runtime.ts'
 import type { Authenticate, Handshake } from './session.ts'
 import type { SocketEvents, TransportSocket } from './transport-socket.ts'
@@ -13,6 +14,11 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
   readonly changes?: readonly ChangeSource[]
   /** @default memoryLayer(), for one process */
   readonly layer?: ChannelLayer
+  /**
+   * Keeps the results of writes with an idempotency key; closed with the API.
+   * @default those of the layer; a layer without any refuses such writes as `unsupported`
+   */
+  readonly results?: ResultKeeper
   /** @default every session is anonymous */
   readonly authenticate?: Authenticate
   /** @default [jsonCodec] */

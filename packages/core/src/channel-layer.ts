@@ -1,3 +1,4 @@
+import type { ResultKeeper } from './result-keeper.ts'
 import type { MaybePromise } from './runtime.ts'
 import type { Key } from './value.ts'
 
@@ -72,6 +73,8 @@ export interface LayerEvents {
  * Group names are at most 64 bytes of printable ASCII.
  */
 export interface ChannelLayer {
+  /** Keeps results of writes for the same processes; it is closed with the layer. Absent: it does not. */
+  readonly results?: ResultKeeper
   /** Called once, before anything else. */
   open(events: LayerEvents): MaybePromise<void>
   join(group: string): MaybePromise<Position>

@@ -7,6 +7,7 @@ import { Connection, type ConnectionSurroundings } from './connection.ts'
 import { Gate } from './gate.ts'
 import { type GroupListener, GroupHub } from './group-hub.ts'
 import { groupName } from './groups.ts'
+import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
 import { type Limits, closeCodes, defaultLimits, printable } from './protocol.ts'
 import { Requests } from './requests.ts'
@@ -34,10 +35,12 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   const codecs = options.codecs ?? [jsonCodec]
   const sources = options.changes ?? []
   const models = resolveAll(options.resources)
-  const hub = new GroupHub(options.layer ?? memoryLayer({ clock }), clock, limits, report)
+  const layer = options.layer ?? memoryLayer({ clock })
+  const hub = new GroupHub(layer, clock, limits, report)
   const gate = new Gate(limits.snapshots)
   const access = accessControl(limits, clock, report)
-  const requests = new Requests({ models, access, limits, clock })
+  const keyed = new KeyedWrites({ results: options.results ?? layer.results, limits, clock, report })
+  const requests = new Requests({ models, access, keyed, limits, clock })
   const readers = new Map<Store<Row, unknown, unknown>, StoreReader>()
   const readerOf = ({ store }: ResourceModel): StoreReader => {
     const known = readers.get(store)
@@ -165,6 +168,8 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     await ready.catch(() => undefined)
     for (const source of sources) await source.stop()
     for (const reader of readers.values()) reader.close()
+    keyed.close()
+    await options.results?.close()
     await hub.close()
   }
 
@@ -192,7 +197,8 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       subscriptions: sum(connections, ({ subscriptionCount }) => subscriptionCount),
       feeds: sum(readers.values(), ({ feedCount }) => feedCount),
       groups: hub.size,
-      timers: hub.timers + sum(readers.values(), ({ timers }) => timers) + (cancelSweep === undefined ? 0 : 1),
+      timers:
+        hub.timers + keyed.timers + sum(readers.values(), ({ timers }) => timers) + (cancelSweep === undefined ? 0 : 1),
     }),
     close: () => (closing ??= close()),
   }

@@ -1,3 +1,5 @@
+import { memoryResults } from './memory-results.ts'
+import type { ResultKeeper } from './result-keeper.ts'
 import type { ChannelLayer, LayerEntry, LayerEvents, LogEntry, Position } from './channel-layer.ts'
 import { RtapiError } from './protocol.ts'
 import { type Clock, type Report, systemClock } from './runtime.ts'
@@ -77,6 +79,7 @@ interface Group {
 }
 
 class Bus {
+  readonly results: ResultKeeper
   readonly groups = new Map<string, Group>()
   /** Groups without members, the longest left first: what expires stands in front. */
   readonly #idle = new Map<string, Group>()
@@ -92,6 +95,7 @@ class Bus {
   constructor(options: MemoryLayerOptions) {
     this.#clock = options.clock ?? systemClock
     this.#report = options.report
+    this.results = memoryResults({ clock: this.#clock })
     const entries = options.history?.entries ?? 300
     this.#entries = Math.max(1, entries)
     this.#keys = entries > 0 ? (options.history?.keys ?? 10_000) : 0
@@ -211,6 +215,7 @@ class Bus {
 }
 
 class MemoryLayer implements ChannelLayer {
+  readonly results: ResultKeeper
   events: LayerEvents | undefined
   readonly #bus: Bus
   readonly #joined = new Set<string>()
@@ -218,6 +223,7 @@ class MemoryLayer implements ChannelLayer {
 
   constructor(bus: Bus) {
     this.#bus = bus
+    this.results = bus.results
   }
 
   open(events: LayerEvents): void {

@@ -194,6 +194,10 @@ export interface Limits {
   readonly expiryGrace: number
   /** Keys of one transaction and resource above which its views are queried again instead. */
   readonly coarseKeys: number
+  /** Milliseconds for which the result of a write with an idempotency key is kept; keys of one user; bytes of one result. */
+  readonly idempotencyTime: number
+  readonly idempotencyKeys: number
+  readonly idempotencyResult: number
 }
 
 export const defaultLimits: Limits = {
@@ -232,6 +236,9 @@ export const defaultLimits: Limits = {
   expiryWarning: 60_000,
   expiryGrace: 25_000,
   coarseKeys: 1_000,
+  idempotencyTime: 300_000,
+  idempotencyKeys: 1_000,
+  idempotencyResult: 16_384,
 }
 
 // ── Client → server ─────────────────────────────────────────────────────────────────────────────────────────────────

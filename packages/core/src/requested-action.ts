@@ -1,19 +1,22 @@
 import type { StandardAction } from './permission.ts'
-import { type RequestMessage, RtapiError, printable } from './protocol.ts'
+import { type ReplySuccess, type RequestMessage, RtapiError, printable } from './protocol.ts'
 import type { OwnAction } from './resource.ts'
 import type { ResourceModel } from './resource-model.ts'
+
+/** What a reply carries besides its id. */
+export type Outcome = Omit<ReplySuccess, 'type' | 'id' | 'ok'>
 
 /** The fields of a request that an action takes, besides `resource` and `action`. */
 const takes: Readonly<Record<StandardAction | 'own' | 'ownWithout', readonly (keyof RequestMessage)[]>> = {
   list: ['params', 'where', 'order', 'limit', 'after', 'fields'],
   get: ['key', 'params', 'fields'],
-  create: ['params', 'data', 'fields'],
-  update: ['key', 'params', 'data', 'ifVersion', 'fields'],
-  delete: ['key', 'params', 'ifVersion'],
+  create: ['params', 'data', 'fields', 'idempotencyKey'],
+  update: ['key', 'params', 'data', 'ifVersion', 'fields', 'idempotencyKey'],
+  delete: ['key', 'params', 'ifVersion', 'idempotencyKey'],
   describe: [],
   subscribe: [],
-  own: ['key', 'params', 'data'],
-  ownWithout: ['key', 'params'],
+  own: ['key', 'params', 'data', 'idempotencyKey'],
+  ownWithout: ['key', 'params', 'idempotencyKey'],
 }
 
 const always: readonly string[] = ['type', 'id', 'resource', 'action'] satisfies readonly (keyof RequestMessage)[]
@@ -31,7 +34,6 @@ export function ownAction(model: ResourceModel, name: string): OwnAction | undef
 
 /** Why a request cannot be one of its resource, whoever asks; `undefined` if it can. */
 export function unfit(model: ResourceModel, message: RequestMessage): RtapiError | undefined {
-  if (message.idempotencyKey !== undefined) return new RtapiError('unsupported', 'idempotency keys are not supported')
   const own = ownAction(model, message.action)
   const standard = message.action as StandardAction
   if (own === undefined && (!model.actions.has(standard) || standard === 'subscribe'))

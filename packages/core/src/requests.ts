@@ -2,13 +2,14 @@ import type { Access, AccessControl } from './access.ts'
 import { everything, type Filter } from './filter.ts'
 import { conjunction } from './filter-algebra.ts'
 import { describeResource } from './describe.ts'
+import type { KeyedWrites } from './keyed-writes.ts'
 import { checkQuery, keyFilter, paramValues, requireReadable } from './query.ts'
 import { checkInput, validate } from './input.ts'
 import { matchesFilter } from './match-filter.ts'
 import { afterCursor, cursorOf } from './page-cursor.ts'
 import { parseWhere } from './parse-where.ts'
-import { type Limits, type ReplySuccess, type RequestMessage, RtapiError, printable } from './protocol.ts'
-import { ownAction, unfit } from './requested-action.ts'
+import { type Limits, type RequestMessage, RtapiError, printable } from './protocol.ts'
+import { type Outcome, ownAction, unfit } from './requested-action.ts'
 import type { ActionContext, OwnAction } from './resource.ts'
 import { type ResourceModel, isSortable, versionOf, wireRow } from './resource-model.ts'
 import { type Clock, type MaybePromise, withTimeout } from './runtime.ts'
@@ -16,12 +17,10 @@ import type { Session } from './session.ts'
 import type { WriteResult } from './store.ts'
 import { type Json, type Key, type Row, keyOf } from './value.ts'
 
-/** What a reply carries besides its id. */
-export type Outcome = Omit<ReplySuccess, 'type' | 'id' | 'ok'>
-
 export interface RequestSurroundings {
   readonly models: ReadonlyMap<string, ResourceModel>
   readonly access: AccessControl
+  readonly keyed: KeyedWrites
   readonly limits: Limits
   readonly clock: Clock
 }
@@ -31,6 +30,8 @@ const WRITE_ATTEMPTS = 3
 /** Runs requests: checks them, asks the permissions, calls the store. It knows nothing of connections. */
 export class Requests {
   readonly #around: RequestSurroundings
+  /** Told when a write with an idempotency key begins to write. */
+  readonly #begins = new WeakMap<RequestMessage, () => void>()
 
   constructor(around: RequestSurroundings) {
     this.#around = around
@@ -44,6 +45,24 @@ export class Requests {
     const model = this.model(message.resource)
     const problem = unfit(model, message)
     if (problem !== undefined) throw (await this.#isVisible(model, session)) ? problem : noSuchResource(model.name)
+    const { idempotencyKey } = message
+    if (idempotencyKey === undefined) return this.#execute(model, session, message)
+    // Whoever may not write is told so, whether or not it was done before.
+    await this.allowed(model, session, message.action)
+    return this.#around.keyed.run({
+      session,
+      message,
+      key: idempotencyKey,
+      execute: (begin) => {
+        this.#begins.set(message, begin)
+        return this.#execute(model, session, message)
+      },
+      keep: (outcome) => this.#kept(model, message, outcome),
+      repeat: (kept) => this.#repeated(model, session, message, kept),
+    })
+  }
+
+  async #execute(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
     const own = ownAction(model, message.action)
     if (own !== undefined) return this.#own(model, session, message, own)
     switch (message.action) {
@@ -134,7 +153,7 @@ export class Requests {
         : await this.#checked(checkInput(model, options.input.create, given, 'create'))
     if (!(await this.#around.access.allowsRecord(model, session, 'create', fieldsOf(data))))
       throw forbiddenRecord('create')
-    const result = await this.#write(model, () =>
+    const result = await this.#write(model, message, () =>
       options.create === undefined ? store.create(data) : options.create({ session, params }, data),
     )
     return this.#written(model, session, message, result)
@@ -193,7 +212,7 @@ export class Requests {
       if (!matchesFilter(write.scope, model.types, row)) throw forbiddenRecord(message.action)
       const version = versionCondition(model, row, message.ifVersion)
       const execute = await prepare(key, row, { session, params })
-      const result = await this.#write(model, () => execute(conjunction(readable, write.scope, version)))
+      const result = await this.#write(model, message, () => execute(conjunction(readable, write.scope, version)))
       if (result !== null) return this.#written(model, session, message, result)
     }
     throw new RtapiError('conflict', 'The record is being changed by others; try again.')
@@ -249,7 +268,9 @@ export class Requests {
       await this.#judge(model, session, message.action, row)
     }
     const data = action.input === undefined ? undefined : await this.#checked(validate(action.input, message.data))
-    const result = await this.#write(model, () => action.run({ session, params }, { data, key: message.key, row }))
+    const result = await this.#write(model, message, () =>
+      action.run({ session, params }, { data, key: message.key, row }),
+    )
     return result === undefined ? {} : { data: result }
   }
 
@@ -284,8 +305,24 @@ export class Requests {
       // The write has been done: a rule that fails now must not make it look as if it had not.
     }
     if (access === null || !matchesFilter(access.scope, model.types, row)) return told
-    const fields = access.fields.filter((field) => message.fields === undefined || message.fields.includes(field))
-    return { ...wireRow(model, row, fields), ...told }
+    return { ...wireRow(model, row, shownFields(access, message)), ...told }
+  }
+
+  /** What outlives a write: its row does not, since who repeats the write may not see what was shown then. */
+  #kept(model: ResourceModel, { action }: RequestMessage, { key, tx, data }: Outcome): Outcome {
+    const told = { ...(key === undefined ? {} : { key }), ...(tx === undefined ? {} : { tx }) }
+    return ownAction(model, action) === undefined || data === undefined ? told : { ...told, data }
+  }
+
+  /** The answer to a repeated write: what was kept, and the record as it is now and as this session sees it. */
+  async #repeated(model: ResourceModel, session: Session, message: RequestMessage, kept: Outcome): Promise<Outcome> {
+    const { key } = kept
+    if (key === undefined || message.action === 'delete' || ownAction(model, message.action) !== undefined) return kept
+    const access = await this.#around.access.access(model, session, 'get')
+    if (access === null) return kept
+    const where = conjunction(keyFilter(model, key), access.scope)
+    const [row] = await this.#store(model.store.find({ where, order: model.keyOrder, limit: 1 }))
+    return row === undefined ? kept : { ...wireRow(model, row, shownFields(access, message)), ...kept }
   }
 
   #store<T>(work: MaybePromise<T>): Promise<T> {
@@ -309,8 +346,14 @@ export class Requests {
   }
 
   /** A write is not given up half-way: it may still succeed, and the reply must not say otherwise. */
-  async #write<T>(model: ResourceModel, work: () => MaybePromise<T>): Promise<T> {
+  async #write<T>(model: ResourceModel, message: RequestMessage, work: () => MaybePromise<T>): Promise<T> {
     const { clock, limits } = this.#around
+    const begin = this.#begins.get(message)
+    if (begin !== undefined) {
+      // The end of it is waited for, to be written down; that the client does not wait so long is seen to elsewhere.
+      begin()
+      return work()
+    }
     const late = (): RtapiError =>
       new RtapiError('timeout', `The write to ${model.name} did not finish in time; its outcome is unknown.`)
     return withTimeout(clock, limits.storeTimeout, work(), late)
@@ -332,6 +375,10 @@ async function foundBy(result: MaybePromise<WriteResult | null>): Promise<WriteR
   const found = await result
   if (found === null) throw notFound()
   return found
+}
+
+function shownFields(access: Access, { fields }: RequestMessage): readonly string[] {
+  return fields === undefined ? access.fields : access.fields.filter((field) => fields.includes(field))
 }
 
 function requireKey({ key, action }: RequestMessage): Key {

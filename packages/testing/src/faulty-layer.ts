@@ -1,4 +1,4 @@
-import type { ChannelLayer, Clock, LayerEntry, LayerEvents, LogEntry, Position } from '@rtapi/core'
+import type { ChannelLayer, Clock, LayerEntry, LayerEvents, LogEntry, Position, ResultKeeper } from '@rtapi/core'
 import { type SeededRandom, seededRandom } from './seeded-random.ts'
 
 /** What goes wrong, each with its probability for one entry or one call. */
@@ -13,7 +13,7 @@ export interface LayerFaults {
   readonly late?: number
   /** @default 2_000 */
   readonly delay?: number
-  /** A `join`, `publish` or `history` rejects; it may have been done all the same. */
+  /** A `join`, `publish` or `history`, or a call about results, rejects; it may have been done all the same. */
   readonly fail?: number
   /** `history` answers `gone`. */
   readonly forget?: number
@@ -51,6 +51,7 @@ class Faulty implements FaultyLayer {
     forget: 0,
     cut: 0,
   }
+  readonly results?: ResultKeeper
   readonly #layer: ChannelLayer
   readonly #random: SeededRandom
   readonly #clock: Clock
@@ -69,6 +70,14 @@ class Faulty implements FaultyLayer {
     this.#random = random
     this.#clock = clock
     this.#faults = faults
+    const { results } = layer
+    if (results === undefined) return
+    this.results = {
+      reserve: (reservation) => this.#call(() => results.reserve(reservation)),
+      settle: (held, result, ttl) => this.#call(() => results.settle(held, result, ttl)),
+      release: (held) => this.#call(() => results.release(held)),
+      close: () => results.close(),
+    }
   }
 
   async open(events: LayerEvents): Promise<void> {
