@@ -48,7 +48,7 @@ const cases: readonly ResultCase[] = [
   [
     'a free key is reserved by one alone of all that ask at once',
     async (one, two) => {
-      const asked = Array.from({ length: 40 }, (_, i) =>
+      const asked = Array.from({ length: 40 }, async (_, i) =>
         (i % 2 === 0 ? one : two).reserve(reservation({ run: `run-${i}` })),
       )
       const states = (await Promise.all(asked)).map(({ state }) => state)
