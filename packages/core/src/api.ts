@@ -6,6 +6,7 @@ import type { Resource } from './resource.ts'
 import type { ResultKeeper } from './result-keeper.ts'
 import type { Clock, Report } from './runtime.ts'
 import type { Authenticate, Handshake } from './session.ts'
+import type { SessionRule, SessionSelector } from './session-rule.ts'
 import type { SocketEvents, TransportSocket } from './transport-socket.ts'
 
 export interface ApiOptions<Resources extends readonly Resource[]> {
@@ -21,6 +22,11 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
   readonly results?: ResultKeeper
   /** @default every session is anonymous */
   readonly authenticate?: Authenticate
+  /**
+   * What changes of users' records, sign-ins and rights mean for sessions: `[userRecords({ entity: 'User' })]`.
+   * @default nothing: the application calls `sessions.end` and `sessions.refresh`
+   */
+  readonly sessionRules?: readonly SessionRule[]
   /** @default [jsonCodec] */
   readonly codecs?: readonly Codec[]
   readonly limits?: Partial<Limits>
@@ -30,9 +36,18 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
   readonly report?: Report
 }
 
-/** Which sessions a call is about: all of a user, or one. */
-export type SessionSelector = ({ readonly user: string | number } | { readonly session: string }) & {
-  readonly except?: string
+/** One connection of a session. */
+export interface SessionInfo {
+  readonly connection: string
+  /** `null`: anonymous. */
+  readonly user: string | number | null
+  readonly session?: string
+  readonly transport: string
+  readonly remoteAddress?: string
+  /** Milliseconds since 1970. */
+  readonly openedAt: number
+  readonly expiresAt?: number
+  readonly subscriptions: number
 }
 
 /** A running API: what transports plug into. */
@@ -45,11 +60,20 @@ export interface Api<Resources extends readonly Resource[] = readonly Resource[]
   readonly clock: Clock
   /** Takes over one client. Called by transports, once for each link. `codec` is one of `codecs`. */
   accept(socket: TransportSocket, handshake: Handshake, codec: Codec): SocketEvents
+  /**
+   * Commands are obeyed in this process in any case. They reject where the channel layer does not take them in time, and
+   * are tried again until the other processes have heard of them.
+   */
   readonly sessions: {
-    /** Closes these connections with 4440, on every process. */
+    /** Closes these connections with 4440, on every process. `reason` is cut to 32 printable ASCII characters. */
     end(selector: SessionSelector & { readonly reason?: string }): Promise<void>
     /** Re-evaluates what these connections may see, now, on every process. */
     refresh(selector: SessionSelector): Promise<void>
+    /**
+     * The connections of these sessions to **this process**, those that opened first first. Other processes know of
+     * theirs: whoever wants all of a user asks each, or keeps the sign-ins in a table.
+     */
+    list(selector: SessionSelector): readonly SessionInfo[]
   }
   /** What is held now, for tests and operators. */
   stats(): ApiStats

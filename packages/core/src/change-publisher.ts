@@ -1,13 +1,16 @@
 import type { Change, ChangeBatch, CoarseChange } from './change-source.ts'
-import type { LayerEntry, ScopeEntry } from './channel-layer.ts'
+import type { LayerEntry, ScopeEntry, SessionEntry } from './channel-layer.ts'
 import type { GroupHub } from './group-hub.ts'
 import { type GroupNaming, entityGroup, groupName, strayGroup } from './groups.ts'
+import { type KnownRecord, answerOf, statesOf } from './known-record.ts'
 import type { Limits } from './protocol.ts'
 import type { Dependency } from './resource.ts'
 import type { ResourceModel } from './resource-model.ts'
 import type { MaybePromise, Report } from './runtime.ts'
+import { sessionEntry } from './session-commands.ts'
+import type { SessionCommand, SessionRule } from './session-rule.ts'
 import type { StoreReader } from './store-reader.ts'
-import type { Json, Key } from './value.ts'
+import type { Key } from './value.ts'
 
 type ChangedKey = { readonly key: Key; readonly action: Change['action'] }
 
@@ -18,6 +21,7 @@ interface EntityRoutes {
   readonly namings: GroupNaming[]
   keyFields: readonly string[]
   readonly readers: StoreReader[]
+  readonly sessionRules: SessionRule[]
   readonly dependents: { readonly resource: string; readonly dependency: Dependency }[]
 }
 
@@ -31,9 +35,12 @@ export interface PublisherSurroundings {
   readonly hub: GroupHub
   readonly limits: Limits
   readonly report: Report
+  readonly sessionRules: readonly SessionRule[]
   readerOf(model: ResourceModel): StoreReader
   /** Does in this process what an entry about scopes says. */
   obey(entry: ScopeEntry): void
+  /** Takes a command about sessions to every process. */
+  command(entry: SessionEntry): MaybePromise<void>
 }
 
 /**
@@ -49,6 +56,7 @@ export class ChangePublisher {
 
   constructor(models: Iterable<ResourceModel>, around: PublisherSurroundings) {
     this.#around = around
+    for (const rule of around.sessionRules) this.#routesOf(rule.entity).sessionRules.push(rule)
     for (const model of models) {
       const routes = this.#routesOf(model.store.entity)
       routes.keyFields = model.keyFields
@@ -65,7 +73,8 @@ export class ChangePublisher {
   /** For `ChangeSource.start`: never throws, never waits. */
   readonly emit = (batch: ChangeBatch): void => {
     const entities = byEntity(batch.changes)
-    // What a session may see goes first: no row is judged by a scope that the same transaction has ended.
+    // Who may see what goes first: no row is judged by a scope, or sent to a session, that the same transaction has ended.
+    for (const [entity, changes] of entities) this.#publishSessions(entity, changes)
     for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, changes)
     for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, changes)
   }
@@ -85,10 +94,39 @@ export class ChangePublisher {
       namings: [],
       keyFields: [],
       readers: [],
+      sessionRules: [],
       dependents: [],
     }
     this.#routes.set(entity, routes)
     return routes
+  }
+
+  #publishSessions(entity: string, changes: readonly (Change | CoarseChange)[]): void {
+    const routes = this.#routes.get(entity)
+    if (routes === undefined) return
+    // A transaction that concerns many sends each command once.
+    const commands = new Map<string, SessionEntry>()
+    for (const rule of routes.sessionRules) {
+      for (const change of changes) {
+        const otherwise: readonly SessionCommand[] = [{ everyone: true, command: 'refresh' }]
+        for (const command of this.#answer('sessionRules', () => rule.commands(change), otherwise)) {
+          const entry = sessionEntry(command)
+          commands.set(JSON.stringify(entry), entry)
+        }
+      }
+    }
+    for (const entry of commands.values()) {
+      try {
+        const sent = this.#around.command(entry)
+        if (sent instanceof Promise) this.#await(sent.catch((error: unknown) => this.#commandFailed(error)))
+      } catch (error) {
+        this.#commandFailed(error)
+      }
+    }
+  }
+
+  #commandFailed(error: unknown): void {
+    this.#around.report(error, { during: 'sessions.command' })
   }
 
   #publishScopes(entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
@@ -135,9 +173,11 @@ export class ChangePublisher {
   /** A layer that answers at once has delivered already: there is nothing to wait for. */
   #track(delivery: MaybePromise<void>, routes: EntityRoutes, entry: LayerEntry): void {
     if (!(delivery instanceof Promise)) return
-    const done = delivery
-      .catch((error: unknown) => this.#failed(error, routes, entry))
-      .finally(() => this.#underway.delete(done))
+    this.#await(delivery.catch((error: unknown) => this.#failed(error, routes, entry)))
+  }
+
+  #await(work: Promise<void>): void {
+    const done = work.finally(() => this.#underway.delete(done))
     this.#underway.add(done)
   }
 
@@ -202,7 +242,7 @@ function narrowGroups(routes: EntityRoutes, entity: string, change: Change): Ite
   const states = statesOf(change)
   const names = new Set<string>()
   for (const naming of routes.namings) {
-    let before: NamedRow | undefined
+    let before: KnownRecord | undefined
     for (const state of states) {
       const row = namedRow(naming, state, routes.keyFields, change.key)
       if (row === undefined) names.add(routes.strayGroup)
@@ -215,21 +255,13 @@ function narrowGroups(routes: EntityRoutes, entity: string, change: Change): Ite
   return names
 }
 
-type NamedRow = Readonly<Record<string, Json>>
-
 /** A row with all that a naming reads of it, the key's fields if they are not in the row; `undefined` if some is unknown. */
-function namedRow(naming: GroupNaming, row: NamedRow, keyFields: readonly string[], key: Key): NamedRow | undefined {
+function namedRow(naming: GroupNaming, row: KnownRecord, keyFields: readonly string[], key: Key): KnownRecord | undefined {
   if (naming.fields.every((field) => row[field] !== undefined)) return row
   const parts = typeof key === 'object' ? key : [key]
   const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))
   const isKnown = naming.fields.every((field) => row[field] !== undefined || keyed[field] !== undefined)
   return isKnown ? { ...keyed, ...row } : undefined
-}
-
-/** Where the record was and where it is, as far as it was there: nothing known of a state is an empty one. */
-function statesOf(change: Change): readonly Readonly<Record<string, Json>>[] {
-  if (change.action === 'create') return [change.after ?? {}]
-  return change.action === 'delete' ? [change.before ?? {}] : [change.before ?? {}, change.after ?? {}]
 }
 
 /** The users whose scope these changes concern; everybody, where the rule asks for what is not known of a change. */
@@ -240,15 +272,8 @@ function concernedUsers(
   const users = new Set<string | number>()
   for (const change of changes) {
     for (const state of change.type === 'coarse' ? [{}] : statesOf(change)) {
-      let isKnown = true
-      const observed = new Proxy(state, {
-        get(target, field) {
-          if (!Object.hasOwn(target, field)) isKnown = false
-          return Reflect.get(target, field) as unknown
-        },
-      })
-      const concerned = dependency.users?.(observed)
-      if (!isKnown || concerned === undefined) return 'all'
+      const concerned = answerOf(state, (record) => dependency.users?.(record))
+      if (concerned === undefined) return 'all'
       for (const user of concerned) users.add(user)
     }
   }

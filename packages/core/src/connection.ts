@@ -1,4 +1,5 @@
 import { Allowance } from './allowance.ts'
+import type { SessionInfo } from './api.ts'
 import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
 import { ConnectionSession, type SessionHolder, type SessionSurroundings, welcome } from './connection-session.ts'
@@ -27,6 +28,8 @@ import type { ResourceModel } from './resource-model.ts'
 
 /** What connections need around them; one object for all. */
 export interface ConnectionSurroundings extends SubscriptionSurroundings, SessionSurroundings {
+  /** Its user has been found out. Answers whether one more connection of theirs may stay. */
+  identified(connection: Connection): boolean
   /** Settles when every change emitted until now has been handed to the feeds' members. */
   changesSettled(): Promise<void>
   closed(connection: Connection): void
@@ -42,6 +45,9 @@ export class Connection implements SocketEvents, SessionHolder {
   readonly #queue: SendQueue
   readonly #allowance: Allowance
   readonly #session: ConnectionSession
+  readonly #handshake: Handshake
+  /** Milliseconds since 1970. */
+  readonly #openedOn: number
   #state: 'new' | 'opening' | 'open' | 'closed' = 'new'
   #subscriptions: Subscriptions | undefined
   /** Messages that came with `hello`, before the session was known. */
@@ -60,6 +66,8 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#socket = socket
     this.#codec = codec
     this.#around = around
+    this.#handshake = handshake
+    this.#openedOn = clock.now()
     this.#openedAt = clock.monotonic()
     this.#heartbeat = new Heartbeat(limits, this.#openedAt)
     this.#queue = new SendQueue(socket, codec, limits)
@@ -82,6 +90,23 @@ export class Connection implements SocketEvents, SessionHolder {
 
   get isClosed(): boolean {
     return this.#state === 'closed'
+  }
+
+  /** What operators may see of it, once it is known who it is. */
+  get info(): SessionInfo | undefined {
+    if (this.#state !== 'open') return undefined
+    const { user, id, expiresAt } = this.session
+    const { transport, remoteAddress } = this.#handshake
+    return {
+      connection: this.id,
+      user: user === null ? null : user.id,
+      ...(id === undefined ? {} : { session: id }),
+      transport,
+      ...(remoteAddress === undefined ? {} : { remoteAddress }),
+      openedAt: this.#openedOn,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      subscriptions: this.subscriptionCount,
+    }
   }
 
   get subscriptionCount(): number {
@@ -319,6 +344,7 @@ export class Connection implements SocketEvents, SessionHolder {
       return this.goodbye(closeCodes.version, `expected version ${PROTOCOL_VERSION}`)
     await this.#session.ask(message.token)
     if (this.#state !== 'opening') return
+    if (!this.#around.identified(this)) return this.goodbye(closeCodes.abuse, 'too many connections of a user')
     this.#state = 'open'
     this.#queue.send(welcome(this.id, this.session, this.#around.limits))
     const early = this.#early

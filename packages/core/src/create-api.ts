@@ -1,19 +1,20 @@
 import { accessControl } from './access.ts'
-import type { Api, ApiOptions, SessionSelector } from './api.ts'
+import type { Api, ApiOptions, SessionInfo } from './api.ts'
 import { ChangePublisher, scopeGroup } from './change-publisher.ts'
 import type { LayerEntry, SessionEntry } from './channel-layer.ts'
 import { jsonCodec } from './codec.ts'
 import { Connection, type ConnectionSurroundings } from './connection.ts'
+import { ConnectionSet } from './connection-set.ts'
 import { Gate } from './gate.ts'
 import { type GroupListener, GroupHub } from './group-hub.ts'
-import { groupName } from './groups.ts'
 import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
-import { type Limits, closeCodes, defaultLimits, printable } from './protocol.ts'
+import { type Limits, closeCodes, defaultLimits } from './protocol.ts'
 import { Requests } from './requests.ts'
 import type { Resource } from './resource.ts'
 import { type ResourceModel, resolveResource } from './resource-model.ts'
 import { type Report, systemClock } from './runtime.ts'
+import { SESSION_GROUP, SessionCommands, sessionEntry } from './session-commands.ts'
 import type { Store } from './store.ts'
 import { StoreReader } from './store-reader.ts'
 import type { Row } from './value.ts'
@@ -21,7 +22,6 @@ import type { Row } from './value.ts'
 const SWEEP_INTERVAL = 250
 /** Milliseconds between looks whether the layer still brings what ends or changes sessions: they must not outlive a minute. */
 const CONTROL_INTERVAL = 50_000
-const SESSION_GROUP: string = groupName('sessions')
 
 /**
  * Starts an API: resolves its resources, opens the channel layer, starts the change sources. Transports are then
@@ -49,8 +49,17 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     readers.set(store, reader)
     return reader
   }
-  const publisher = new ChangePublisher(models.values(), { hub, limits, report, readerOf, obey })
-  const connections = new Set<Connection>()
+  const commands = new SessionCommands({ hub, clock, obey })
+  const publisher = new ChangePublisher(models.values(), {
+    hub,
+    limits,
+    report,
+    sessionRules: options.sessionRules ?? [],
+    readerOf,
+    obey,
+    command: (entry) => commands.send(entry),
+  })
+  const connections = new ConnectionSet()
   const controlGroups = [
     SESSION_GROUP,
     ...[...models.values()]
@@ -76,10 +85,9 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
 
   function obey(entry: LayerEntry): void {
     if (entry.type === 'session') {
-      for (const connection of connections) {
-        // Of whom nobody knows yet who it is, the question is asked again: its answer may be older than the command.
-        if (connection.isOpening) connection.refreshSession()
-        if (!concerns(entry, connection)) continue
+      // Of whom nobody knows yet who it is, the question is asked again: its answer may be older than the command.
+      for (const connection of connections.opening()) connection.refreshSession()
+      for (const connection of connections.concernedBy(entry)) {
         if (entry.command === 'end') connection.goodbye(closeCodes.revoked, entry.reason)
         else connection.refreshSession()
       }
@@ -87,10 +95,8 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       const model = models.get(entry.resource)
       if (model === undefined) return
       const users = entry.users === 'all' ? undefined : new Set(entry.users)
-      for (const connection of connections) {
-        const { user } = connection.session
-        if (users === undefined || (user !== null && users.has(user.id))) connection.refreshResource(model)
-      }
+      const concerned = users === undefined ? [connections] : [...users].map((user) => connections.ofUser(user))
+      for (const some of concerned) for (const connection of some) connection.refreshResource(model)
     }
   }
 
@@ -142,6 +148,11 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     readerOf,
     authenticate: options.authenticate ?? (() => null),
     changesSettled: () => publisher.settled(),
+    identified(connection) {
+      connections.identify(connection)
+      const { user } = connection.session
+      return user === null || connections.countOf(user.id) <= limits.connectionsPerUser
+    },
     closed(connection) {
       connections.delete(connection)
       if (connections.size > 0) return
@@ -151,15 +162,9 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   }
 
   async function command(entry: SessionEntry): Promise<void> {
-    try {
-      await ready
-      const position = await hub.publish(SESSION_GROUP, entry)
-      await hub.reached(SESSION_GROUP, position)
-    } catch (error) {
-      // The connections of this process obey in any case.
-      obey(entry)
-      throw error
-    }
+    // Of an API that has not started this process obeys all the same.
+    await ready.catch(() => undefined)
+    await commands.send(entry)
   }
 
   async function close(): Promise<void> {
@@ -169,6 +174,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     for (const source of sources) await source.stop()
     for (const reader of readers.values()) reader.close()
     keyed.close()
+    commands.close()
     await options.results?.close()
     await hub.close()
   }
@@ -189,8 +195,12 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     },
     sessions: {
       end: ({ reason = 'session ended', ...selector }) =>
-        command({ type: 'session', command: 'end', reason: printable(reason).slice(0, 32), ...target(selector) }),
-      refresh: (selector) => command({ type: 'session', command: 'refresh', reason: '', ...target(selector) }),
+        command(sessionEntry({ ...selector, command: 'end', reason })),
+      refresh: (selector) => command(sessionEntry({ ...selector, command: 'refresh' })),
+      list(selector) {
+        const entry = sessionEntry({ ...selector, command: 'refresh' })
+        return Array.from(connections.concernedBy(entry), ({ info }) => info).filter(isKnown)
+      },
     },
     stats: () => ({
       connections: connections.size,
@@ -198,7 +208,11 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       feeds: sum(readers.values(), ({ feedCount }) => feedCount),
       groups: hub.size,
       timers:
-        hub.timers + keyed.timers + sum(readers.values(), ({ timers }) => timers) + (cancelSweep === undefined ? 0 : 1),
+        hub.timers +
+        keyed.timers +
+        commands.timers +
+        sum(readers.values(), ({ timers }) => timers) +
+        (cancelSweep === undefined ? 0 : 1),
     }),
     close: () => (closing ??= close()),
   }
@@ -218,15 +232,8 @@ function spread(): number {
   return Math.floor(Math.random() * 5_000)
 }
 
-function target(selector: SessionSelector): Pick<SessionEntry, 'user' | 'session' | 'except'> {
-  const except = selector.except === undefined ? {} : { except: selector.except }
-  return 'user' in selector ? { user: selector.user, ...except } : { session: selector.session, ...except }
-}
-
-function concerns(entry: SessionEntry, { session }: Connection): boolean {
-  if (entry.except !== undefined && session.id === entry.except) return false
-  if (entry.user !== undefined) return session.user?.id === entry.user
-  return entry.session !== undefined && session.id === entry.session
+function isKnown(info: SessionInfo | undefined): info is SessionInfo {
+  return info !== undefined
 }
 
 function sum<T>(items: Iterable<T>, count: (item: T) => number): number {

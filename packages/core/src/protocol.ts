@@ -156,6 +156,8 @@ export interface Limits {
   /** Milliseconds of silence after which the server pings, and then waits for any frame. */
   readonly heartbeatInterval: number
   readonly heartbeatTimeout: number
+  /** Connections of one user to one process; those without a user are counted by transports, by address. */
+  readonly connectionsPerUser: number
   /** Subscriptions of one connection; rows of one live view; requests in flight of one connection. */
   readonly subscriptions: number
   readonly viewRows: number
@@ -215,6 +217,7 @@ export const defaultLimits: Limits = {
   helloTimeout: 10_000,
   heartbeatInterval: 25_000,
   heartbeatTimeout: 10_000,
+  connectionsPerUser: 20,
   subscriptions: 100,
   viewRows: 10_000,
   requestsInFlight: 32,

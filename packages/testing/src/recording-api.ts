@@ -86,7 +86,7 @@ export function recordingApi(options: RecordingApiOptions = {}): RecordingApi {
       return link.events(options.onReceive)
     },
     link: (index) => arrivals.wait(`link ${index}, of ${links.length}`, () => links[index]),
-    sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve() },
+    sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve(), list: () => [] },
     stats,
     close() {
       for (const { socket } of links) socket.close(4452, 'draining')

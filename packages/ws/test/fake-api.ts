@@ -53,7 +53,11 @@ export class FakeApi implements Api {
   readonly report = (error: unknown): never => {
     throw error
   }
-  readonly sessions = { end: (): Promise<void> => Promise.resolve(), refresh: (): Promise<void> => Promise.resolve() }
+  readonly sessions = {
+    end: (): Promise<void> => Promise.resolve(),
+    refresh: (): Promise<void> => Promise.resolve(),
+    list: (): [] => [],
+  }
   stats(): never {
     throw new Error('a transport has no use for stats')
   }

@@ -32,7 +32,7 @@ function apiOf(rooms: BareRooms<TransportSocket>): Api {
       drained: () => {},
       closed: () => {},
     }),
-    sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve() },
+    sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve(), list: () => [] },
     stats: () => ({ connections: 0, subscriptions: 0, feeds: 0, groups: 0, timers: 0 }),
     close: () => Promise.resolve(),
   }
