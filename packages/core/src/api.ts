@@ -1,6 +1,7 @@
 import type { ChangeSource } from './change-source.ts'
 import type { ChannelLayer } from './channel-layer.ts'
 import type { Codec } from './codec.ts'
+import type { Diagnose } from './diagnostics.ts'
 import type { Limits } from './protocol.ts'
 import type { Resource } from './resource.ts'
 import type { ResultKeeper } from './result-keeper.ts'
@@ -32,8 +33,14 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
   readonly limits?: Partial<Limits>
   /** @default systemClock */
   readonly clock?: Clock
-  /** @default writes to the platform's error log */
+  /** @default lines of JSON in the platform's error log */
   readonly report?: Report
+  /**
+   * Told of what happens, for metrics and traces. For Node's diagnostics channels:
+   * `diagnostics: (event) => channel(`rtapi:${event.type}`).publish(event)`, with `channel` of `node:diagnostics_channel`.
+   * @default nobody is told
+   */
+  readonly diagnostics?: Diagnose
 }
 
 /** One connection of a session. */

@@ -8,6 +8,7 @@ import {
   type BrokenMessage,
   type ClientMessage,
   type CloseCode,
+  type ErrorCode,
   type HelloMessage,
   PROTOCOL_VERSION,
   type ReplyMessage,
@@ -16,6 +17,7 @@ import {
   closeCodes,
   comesBack,
   parseClientFrame,
+  printable,
 } from './protocol.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { isWrite } from './requested-action.ts'
@@ -33,6 +35,10 @@ export interface ConnectionSurroundings extends SubscriptionSurroundings, Sessio
   /** Settles when every change emitted until now has been handed to the feeds' members. */
   changesSettled(): Promise<void>
   closed(connection: Connection): void
+  /** More is asked of this process than it can do. */
+  isBehind(): boolean
+  /** Something was asked for that is not there. Answers the milliseconds by which to delay the answer. */
+  missed(connection: Connection): number
 }
 
 /**
@@ -54,6 +60,8 @@ export class Connection implements SocketEvents, SessionHolder {
   #early: ClientMessage[] = []
   /** Ids of requests that have not been answered. */
   readonly #requests = new Set<string>()
+  /** Answers that are held back, each with what undoes its timer and lets go. */
+  readonly #delays = new Set<() => void>()
   /** Writes run one after the other. */
   #writes: Promise<void> = Promise.resolve()
   readonly #heartbeat: Heartbeat
@@ -88,6 +96,11 @@ export class Connection implements SocketEvents, SessionHolder {
     return this.#state === 'opening'
   }
 
+  get #whose(): { readonly connection: string; readonly user?: string | number } {
+    const { user } = this.session
+    return { connection: this.id, ...(user === null ? {} : { user: user.id }) }
+  }
+
   get isClosed(): boolean {
     return this.#state === 'closed'
   }
@@ -107,6 +120,15 @@ export class Connection implements SocketEvents, SessionHolder {
       ...(expiresAt === undefined ? {} : { expiresAt }),
       subscriptions: this.subscriptionCount,
     }
+  }
+
+  /** Bytes that wait to be sent. */
+  get heldBytes(): number {
+    return this.#queue.heldBytes
+  }
+
+  get timers(): number {
+    return this.#delays.size
   }
 
   get subscriptionCount(): number {
@@ -147,9 +169,13 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#subscriptions?.recover()
   }
 
-  closed(_code: number, _reason: string): void {
+  closed(code: number, reason: string): void {
     if (this.#state === 'closed') return
+    const { diagnose, clock } = this.#around
+    const duration = clock.monotonic() - this.#openedAt
+    diagnose?.({ type: 'connection.closed', ...this.#whose, code, reason: printable(reason), duration })
     this.#state = 'closed'
+    for (const letGo of this.#delays) letGo()
     this.#subscriptions?.close()
     this.#queue.clear()
     this.#early = []
@@ -159,7 +185,12 @@ export class Connection implements SocketEvents, SessionHolder {
   // ── From the API ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Called again and again for all connections by one timer: whatever this connection waits for by time. */
-  sweep(now: number): void {
+  sweep(now: number, wasPaused: boolean): void {
+    // What came while this process stood still has not been read yet: nobody is given up for a silence.
+    if (wasPaused) {
+      this.#sweepQueue(now)
+      return this.#session.sweep()
+    }
     if (this.#state === 'new' || this.#state === 'opening') {
       if (now - this.#openedAt >= this.#around.limits.helloTimeout)
         this.goodbye(closeCodes.helloTimeout, 'no hello in time')
@@ -244,7 +275,10 @@ export class Connection implements SocketEvents, SessionHolder {
         if (this.#isTaken(id)) return this.#refuseTaken(id)
         const refusal = this.#refusal(5)
         if (refusal === undefined) this.#ensureSubscriptions().open(message)
-        else this.#queue.send({ type: 'end', id, error: refusal.toWire(), again: true })
+        else {
+          this.#around.diagnose?.({ type: 'message.refused', ...this.#whose, code: refusal.code })
+          this.#queue.send({ type: 'end', id, error: refusal.toWire(), again: true })
+        }
         return
       }
       case 'unsubscribe':
@@ -263,44 +297,77 @@ export class Connection implements SocketEvents, SessionHolder {
 
   #request(message: RequestMessage): void {
     const { id } = message
-    const { limits } = this.#around
+    const { limits, clock } = this.#around
     if (this.#isTaken(id)) return this.#refuseTaken(id)
     const write = isWrite(message)
     let refusal = this.#refusal(write ? 2 : 1)
     if (this.#requests.size >= limits.requestsInFlight)
       refusal ??= new RtapiError('limit_exceeded', `at most ${limits.requestsInFlight} requests may be in flight`)
     if (refusal !== undefined) {
+      this.#around.diagnose?.({ type: 'message.refused', ...this.#whose, code: refusal.code })
       this.#queue.send({ type: 'reply', id, ok: false, error: refusal.toWire() })
       return
     }
     this.#requests.add(id)
-    const run = (): Promise<void> => this.#answer(message, write)
+    const arrivedAt = clock.monotonic()
+    const run = async (): Promise<void> => this.#answered(message, arrivedAt, await this.#answer(message, write))
     if (write) this.#writes = this.#writes.then(run)
     else void run()
   }
 
-  async #answer(message: RequestMessage, write: boolean): Promise<void> {
+  async #answer(message: RequestMessage, write: boolean): Promise<'ok' | ErrorCode> {
     const { id } = message
     await this.#session.settled()
-    if (this.isClosed) return
+    if (this.isClosed) return 'unavailable'
     try {
       if (this.#session.isOver) throw expired()
       const outcome = await this.#around.requests.run(this.session, message)
       const pending = write && !(await this.#ownViewsHaveIt())
-      this.#reply(id, { type: 'reply', id, ok: true, ...outcome, ...(pending ? { pending } : {}) })
+      this.#reply(id, { type: 'reply', id, ok: true, ...outcome, ...(pending ? { pending } : {}) }, write)
+      return 'ok'
     } catch (error) {
-      if (!(error instanceof RtapiError))
-        this.#around.report(error, { during: 'request', resource: message.resource, connection: this.id })
+      const { resource, action } = message
+      if (!(error instanceof RtapiError)) {
+        const asked = { resource: printable(resource), action: printable(action) }
+        this.#around.report(error, { during: 'request', ...asked, ...this.#whose })
+      }
       const told =
         error instanceof RtapiError ? error : new RtapiError('internal', 'The server failed.', { cause: error })
+      if (told.code === 'not_found') await this.#delay(this.#around.missed(this))
       this.#reply(id, { type: 'reply', id, ok: false, error: told.toWire() })
+      return told.code
     }
   }
 
-  /** Throws if the reply holds what cannot travel; the request is then still open. */
-  #reply(id: string, reply: ReplyMessage): void {
+  #answered({ resource, action }: RequestMessage, arrivedAt: number, code: 'ok' | ErrorCode): void {
+    const { diagnose, clock } = this.#around
+    if (diagnose === undefined) return
+    const asked = { resource: printable(resource), action: printable(action) }
+    diagnose({ type: 'request.answered', ...this.#whose, ...asked, code, duration: clock.monotonic() - arrivedAt })
+  }
+
+  /** Holds back for so many milliseconds, or until the connection is closed. */
+  #delay(milliseconds: number): Promise<void> {
+    if (milliseconds <= 0 || this.isClosed) return Promise.resolve()
+    return new Promise((resolve) => {
+      const letGo = (): void => {
+        this.#delays.delete(letGo)
+        cancel()
+        resolve()
+      }
+      const cancel = this.#around.clock.setTimer(milliseconds, letGo)
+      this.#delays.add(letGo)
+    })
+  }
+
+  /** Throws if the reply holds what cannot travel, or too much of it; the request is then still open. */
+  #reply(id: string, reply: ReplyMessage, write = false): void {
     if (this.isClosed) return
-    this.#queue.send(reply)
+    const { reply: bytes } = this.#around.limits
+    if (!this.#queue.sendWithin(reply, bytes)) {
+      const advice = `the answer has more than ${bytes} bytes: ask for fewer rows or fields`
+      throw new RtapiError('limit_exceeded', write ? 'The write was done; its answer is too big to be sent.' : advice)
+    }
     this.#requests.delete(id)
   }
 
@@ -346,10 +413,22 @@ export class Connection implements SocketEvents, SessionHolder {
     if (this.#state !== 'opening') return
     if (!this.#around.identified(this)) return this.goodbye(closeCodes.abuse, 'too many connections of a user')
     this.#state = 'open'
+    this.#opened()
     this.#queue.send(welcome(this.id, this.session, this.#around.limits))
     const early = this.#early
     this.#early = []
     for (const waiting of early) if (!this.isClosed) this.#dispatch(waiting)
+  }
+
+  #opened(): void {
+    const { id } = this.session
+    const session = id === undefined ? {} : { session: id }
+    this.#around.diagnose?.({
+      type: 'connection.opened',
+      ...this.#whose,
+      transport: this.#handshake.transport,
+      ...session,
+    })
   }
 
   async #auth({ id, token }: AuthMessage): Promise<void> {
@@ -371,6 +450,8 @@ export class Connection implements SocketEvents, SessionHolder {
     if (this.#session.isOver) return expired()
     const retryAfter = this.#afford(units)
     if (retryAfter > 0) return tooMany(retryAfter)
+    if (this.#around.isBehind())
+      return new RtapiError('unavailable', 'the server has too much to do', { retryAfter: 1_000 })
     // Replies wait until they are read, and so no more are made than can wait.
     return this.#queue.isCrowded ? tooMany(1_000) : undefined
   }
@@ -384,6 +465,7 @@ export class Connection implements SocketEvents, SessionHolder {
   }
 
   #broken({ id, of, error }: BrokenMessage): void {
+    this.#around.diagnose?.({ type: 'message.refused', ...this.#whose, code: error.code })
     if (of === 'subscribe' && id !== undefined && !this.#isTaken(id)) {
       this.#queue.send({ type: 'end', id, error: error.toWire() })
       this.#countBad()

@@ -6,7 +6,10 @@ import { jsonCodec } from './codec.ts'
 import { Connection, type ConnectionSurroundings } from './connection.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Gate } from './gate.ts'
+import type { Diagnose } from './diagnostics.ts'
 import { type GroupListener, GroupHub } from './group-hub.ts'
+import { logReport } from './log-line.ts'
+import { LoopWatch } from './loop-watch.ts'
 import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
 import { type Limits, closeCodes, defaultLimits } from './protocol.ts'
@@ -31,7 +34,7 @@ const CONTROL_INTERVAL = 50_000
 export function createApi<const Resources extends readonly Resource[]>(options: ApiOptions<Resources>): Api<Resources> {
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const clock = options.clock ?? systemClock
-  const report = safely(options.report ?? reportToConsole)
+  const report = safely(options.report ?? logReport((line) => console.error(line), clock))
   const codecs = options.codecs ?? [jsonCodec]
   const sources = options.changes ?? []
   const models = resolveAll(options.resources)
@@ -59,7 +62,10 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     obey,
     command: (entry) => commands.send(entry),
   })
-  const connections = new ConnectionSet()
+  const connections = new ConnectionSet(limits.misses)
+  const watch = new LoopWatch(limits.loopLag)
+  const { diagnostics } = options
+  const diagnose = diagnostics && safeDiagnose(diagnostics, report)
   const controlGroups = [
     SESSION_GROUP,
     ...[...models.values()]
@@ -85,6 +91,9 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
 
   function obey(entry: LayerEntry): void {
     if (entry.type === 'session') {
+      const { command, user, session, reason } = entry
+      const whose = { ...(user === undefined ? {} : { user }), ...(session === undefined ? {} : { session }) }
+      diagnose?.({ type: 'session.command', command, ...whose, reason })
       // Of whom nobody knows yet who it is, the question is asked again: its answer may be older than the command.
       for (const connection of connections.opening()) connection.refreshSession()
       for (const connection of connections.concernedBy(entry)) {
@@ -109,19 +118,33 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   function sweep(): void {
     cancelSweep = undefined
     const now = clock.monotonic()
+    const wasBehind = watch.isBehind
+    const wasPaused = watch.came(now) === 'paused'
+    if (watch.isBehind !== wasBehind) diagnose?.({ type: 'load.behind', isBehind: watch.isBehind })
     for (const connection of connections) {
       try {
-        connection.sweep(now)
+        connection.sweep(now, wasPaused)
       } catch (error) {
         // One connection that fails must not stop the time of the others.
         report(error, { during: 'sweep', connection: connection.id })
       }
     }
+    shed()
     if (now - checkedAt >= CONTROL_INTERVAL) {
       checkedAt = now
       void checkControl()
     }
     scheduleSweep()
+  }
+
+  /** What waits for slow clients must not take the memory of the others. */
+  function shed(): void {
+    const { closed, held } = connections.shed(limits.sendBudget, (connection) =>
+      connection.goodbye(closeCodes.slowConsumer, 'server short of memory', spread()),
+    )
+    if (closed === 0) return
+    diagnose?.({ type: 'load.shed', connections: closed, bytes: held })
+    report(new Error(`${held} bytes waited to be sent: closed ${closed} connections`), { during: 'sendBudget' })
   }
 
   /** While the layer brings nothing, a revocation elsewhere is found out by asking everybody anew. */
@@ -131,7 +154,9 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   }
 
   function scheduleSweep(): void {
-    if (cancelSweep === undefined && connections.size > 0) cancelSweep = clock.setTimer(SWEEP_INTERVAL, sweep)
+    if (cancelSweep !== undefined || connections.size === 0) return
+    watch.expect(clock.monotonic() + SWEEP_INTERVAL)
+    cancelSweep = clock.setTimer(SWEEP_INTERVAL, sweep)
   }
 
   const ready = start()
@@ -158,7 +183,11 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       if (connections.size > 0) return
       cancelSweep?.()
       cancelSweep = undefined
+      watch.expect(undefined)
     },
+    diagnose,
+    isBehind: () => watch.isBehind,
+    missed: (connection) => connections.missed(connection, clock.monotonic()),
   }
 
   async function command(entry: SessionEntry): Promise<void> {
@@ -211,6 +240,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
         hub.timers +
         keyed.timers +
         commands.timers +
+        sum(connections, ({ timers }) => timers) +
         sum(readers.values(), ({ timers }) => timers) +
         (cancelSweep === undefined ? 0 : 1),
     }),
@@ -252,9 +282,14 @@ function safely(report: Report): Report {
   }
 }
 
-declare const console: { error(...data: unknown[]): void }
-
-/** The default: nothing goes unseen, and an application that wants it elsewhere passes its own. */
-const reportToConsole: Report = (error, context) => {
-  console.error(`rtapi: ${context.during}`, error)
+function safeDiagnose(diagnose: Diagnose, report: Report): Diagnose {
+  return (event) => {
+    try {
+      diagnose(event)
+    } catch (error) {
+      report(error, { during: 'diagnostics' })
+    }
+  }
 }
+
+declare const console: { error(...data: unknown[]): void }

@@ -165,8 +165,9 @@ export interface Limits {
   /** Rows of one page: without `limit`, and at most. */
   readonly pageDefault: number
   readonly pageMax: number
-  /** Bytes of one snapshot part. */
+  /** Bytes of one snapshot part, and of one reply. */
   readonly snapshotPart: number
+  readonly reply: number
   /** Keys a client may name in `have`. */
   readonly have: number
   /**
@@ -177,11 +178,17 @@ export interface Limits {
   readonly burst: number
   /** Bad messages within ten seconds that close the connection. */
   readonly badMessages: number
+  /** Answers `not_found` a minute to one user; further ones are delayed until their time, by 30 s at most. */
+  readonly misses: number
   /** Bytes waiting in one socket above which changes are coalesced, and above which the queue is given up. */
   readonly sendSoft: number
   readonly sendHard: number
   /** Milliseconds a socket may make no progress before the queue is given up, and again before it is closed. */
   readonly sendTimeout: number
+  /** Bytes waiting in all sockets of this process together, above which those that hold the most are closed. */
+  readonly sendBudget: number
+  /** Milliseconds by which the event loop may be late; if it is twice in a row, new work is refused. */
+  readonly loopLag: number
   /** Milliseconds for a permission, an override or a store call. */
   readonly ruleTimeout: number
   readonly storeTimeout: number
@@ -224,13 +231,17 @@ export const defaultLimits: Limits = {
   pageDefault: 100,
   pageMax: 1_000,
   snapshotPart: 262_144,
+  reply: 1_048_576,
   have: 1_000,
   rate: 50,
   burst: 600,
   badMessages: 3,
+  misses: 60,
   sendSoft: 262_144,
   sendHard: 1_048_576,
   sendTimeout: 10_000,
+  sendBudget: 268_435_456,
+  loopLag: 250,
   ruleTimeout: 5_000,
   storeTimeout: 5_000,
   layerTimeout: 2_000,

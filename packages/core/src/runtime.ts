@@ -33,7 +33,12 @@ export interface ReportContext {
   /** What failed, in a few words with a stable beginning: `store.read`, `layer.publish` … */
   readonly during: string
   readonly resource?: string
+  readonly action?: string
   readonly connection?: string
+  /** The id of the user. */
+  readonly user?: string | number
+  /** Reports of this kind that were left out before this one, so as not to flood the log. */
+  readonly dropped?: number
 }
 
 /** Receives every error that no caller waits for. It must not throw; if it does, that is swallowed. */

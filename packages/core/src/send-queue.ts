@@ -100,6 +100,11 @@ export class SendQueue {
     return this.#items.length === 0 && this.#stuckSince === 0
   }
 
+  /** Bytes that wait here and in the socket. */
+  get heldBytes(): number {
+    return this.#changeBytes + this.#messageBytes + this.#socket.bufferedAmount
+  }
+
   /** Whether so many replies wait to be read that no more should be asked for. */
   get isCrowded(): boolean {
     return this.#messageBytes > this.#limits.sendHard
@@ -122,7 +127,19 @@ export class SendQueue {
 
   /** Sends in turn. Throws what the codec throws for a message that it cannot write. */
   send(message: ServerMessage): void {
+    this.#enqueue({ data: this.#codec.encode(message) })
+  }
+
+  /** Sends in turn what is no longer than so many bytes, and answers whether it is. */
+  sendWithin(message: ServerMessage, bytes: number): boolean {
     const frame = { data: this.#codec.encode(message) }
+    // No character takes more than three bytes, so that most frames need not be measured.
+    if (frame.data.length > bytes || (frame.data.length * 3 > bytes && byteLength(frame.data) > bytes)) return false
+    this.#enqueue(frame)
+    return true
+  }
+
+  #enqueue(frame: EncodedFrame): void {
     if (this.#items.length === 0 && this.#hasRoom) return this.#socket.send(frame)
     const size = byteLength(frame.data)
     this.#messageBytes += size

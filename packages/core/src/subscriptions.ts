@@ -1,9 +1,10 @@
 import type { Access } from './access.ts'
+import type { Diagnose } from './diagnostics.ts'
 import type { Feed, FeedSnapshot, FeedWaiter } from './feed.ts'
 import { FeedLink, type LinkOwner } from './feed-link.ts'
 import { type FeedSpec, feedSpec } from './feed-spec.ts'
 import type { Group, GroupHub } from './group-hub.ts'
-import { type Limits, type ResetReason, RtapiError, type SubscribeMessage, errorCodes } from './protocol.ts'
+import { type Limits, type ResetReason, RtapiError, type SubscribeMessage, errorCodes, printable } from './protocol.ts'
 import type { Requests } from './requests.ts'
 import type { ResourceModel } from './resource-model.ts'
 import type { Report } from './runtime.ts'
@@ -18,6 +19,7 @@ export interface SubscriptionSurroundings {
   readonly hub: GroupHub
   readonly limits: Limits
   readonly report: Report
+  readonly diagnose: Diagnose | undefined
   readonly requests: Requests
   readerOf(model: ResourceModel): StoreReader
 }
@@ -243,6 +245,8 @@ export class Subscriptions implements LinkOwner {
       withRows: subscription.message.rows !== false,
       limits: this.#around.limits,
     })
+    const resource = feed.spec.model.name
+    this.#around.diagnose?.({ type: 'subscription.opened', resource, rows: snapshot.rows.length })
     if (resume !== undefined) feed.keepUnsent(keptKeys(snapshot, resume))
     this.queue.sendSnapshot(link, subscription.id, messages)
   }
@@ -334,6 +338,8 @@ export class Subscriptions implements LinkOwner {
 
   #end(subscription: Subscription, error: RtapiError): void {
     this.#remove(subscription)
+    const resource = printable(subscription.message.resource)
+    this.#around.diagnose?.({ type: 'subscription.ended', resource, code: error.code })
     const again = errorCodes[error.code].retryable
     this.queue.send({ type: 'end', id: subscription.id, error: error.toWire(), ...(again ? { again } : {}) })
   }

@@ -13,6 +13,11 @@ export interface FakeClock extends Clock {
   settle(): Promise<void>
   /** Lets so many milliseconds pass: each timer runs at its time, and everything settles before the next one. */
   advance(milliseconds: number): Promise<void>
+  /**
+   * Lets so many milliseconds pass in which nothing runs, as in a process that is busy or stopped: the timers that were
+   * due meanwhile come late, with the next `advance`.
+   */
+  stall(milliseconds: number): void
   /** Sets the wall clock forward, or back: `now` jumps, `monotonic` and the timers do not. */
   shift(milliseconds: number): void
 }
@@ -85,6 +90,7 @@ export function fakeClock(start: number = Date.UTC(2026, 0, 1)): FakeClock {
       }
       elapsed = until
     },
+    stall: (milliseconds) => void (elapsed += milliseconds),
     shift: (milliseconds) => void (offset += milliseconds),
   }
 }
