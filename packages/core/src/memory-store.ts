@@ -94,7 +94,16 @@ class Access implements MemoryAccess {
     const keys = this.#table.keysNamed(query.where)
     const matches = this.#table.compile(query.where)
     const rows: Row[] = []
-    for (const row of keys === undefined ? this.#space.rows() : this.read(keys)) if (matches(row)) rows.push(row)
+    if (keys === undefined) {
+      for (const row of this.#space.rows()) if (matches(row)) rows.push(row)
+    } else {
+      const [field = ''] = this.#table.fields.description.key
+      for (const [id, key] of new Map(keys.map((key) => [keyId(key), key]))) {
+        const row = this.#space.get(id)
+        // Time must not tell whether it was there and did not match: it is matched all the same.
+        if (matches(row ?? { [field]: key }) && row !== undefined) rows.push(row)
+      }
+    }
     return firstRows(rows, query)
   }
 

@@ -46,7 +46,7 @@ export class Requests {
     const problem = unfit(model, message)
     if (problem !== undefined) throw (await this.#isVisible(model, session)) ? problem : noSuchResource(model.name)
     const { idempotencyKey } = message
-    if (idempotencyKey === undefined) return this.#execute(model, session, message)
+    if (idempotencyKey === undefined) return this.#discreetly(model, session, message)
     // Whoever may not write is told so, whether or not it was done before.
     await this.allowed(model, session, message.action)
     return this.#around.keyed.run({
@@ -55,11 +55,28 @@ export class Requests {
       key: idempotencyKey,
       execute: (begin) => {
         this.#begins.set(message, begin)
-        return this.#execute(model, session, message)
+        return this.#discreetly(model, session, message)
       },
       keep: (outcome) => this.#kept(model, message, outcome),
       repeat: (kept) => this.#repeated(model, session, message, kept),
     })
+  }
+
+  /** What a store or a validator says of fields that the session can neither see nor has named is not passed on. */
+  async #discreetly(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {
+    try {
+      return await this.#execute(model, session, message)
+    } catch (error) {
+      if (!(error instanceof RtapiError) || error.details === undefined) throw error
+      const access = await this.#around.access.access(model, session, 'get').catch(() => null)
+      const named = fieldsOf(message.data)
+      const details = error.details.filter(({ path: [field] }) => {
+        if (typeof field !== 'string' || !Object.hasOwn(model.description.fields, field)) return true
+        return Object.hasOwn(named, field) || access?.fields.includes(field) === true
+      })
+      if (details.length === error.details.length) throw error
+      throw new RtapiError(error.code, error.message, { cause: error, retryAfter: error.retryAfter, details })
+    }
   }
 
   async #execute(model: ResourceModel, session: Session, message: RequestMessage): Promise<Outcome> {

@@ -296,7 +296,7 @@ export const limitCases: Readonly<Record<keyof Limits, LimitCase>> = {
       world.notes.update(1, { text: 'x'.repeat(bytes) })
       await world.clock.advance(500)
       world.client.resume()
-      await view.until((rows) => (rows[0]?.['text'] as string).length === bytes)
+      await view.until((rows) => rows[0]?.['text'] === 'x'.repeat(bytes))
       return view.resets.join(' ') || 'no reset'
     },
     at: (limit) => limit - 300,
