@@ -36,7 +36,7 @@ export interface World {
   readonly clock: FakeClock
   readonly notes: MemoryStore<Note>
   readonly reports: string[]
-  as(token: string): Promise<TestClient>
+  readonly as: (token: string) => Promise<TestClient>
 }
 
 const worlds: World[] = []
