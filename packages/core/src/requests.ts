@@ -68,14 +68,23 @@ export class Requests {
       return await this.#execute(model, session, message)
     } catch (error) {
       if (!(error instanceof RtapiError) || error.details === undefined) throw error
-      const access = await this.#around.access.access(model, session, 'get').catch(() => null)
+      const seen = await this.#seenFields(model, session)
       const named = fieldsOf(message.data)
       const details = error.details.filter(({ path: [field] }) => {
         if (typeof field !== 'string' || !Object.hasOwn(model.description.fields, field)) return true
-        return Object.hasOwn(named, field) || access?.fields.includes(field) === true
+        return Object.hasOwn(named, field) || seen.includes(field)
       })
       if (details.length === error.details.length) throw error
       throw new RtapiError(error.code, error.message, { cause: error, retryAfter: error.retryAfter, details })
+    }
+  }
+
+  /** The fields that the session may see; none where that cannot be told. */
+  async #seenFields(model: ResourceModel, session: Session): Promise<readonly string[]> {
+    try {
+      return (await this.#around.access.access(model, session, 'get'))?.fields ?? []
+    } catch {
+      return []
     }
   }
 
