@@ -35,6 +35,8 @@ export interface ConnectionSurroundings extends SubscriptionSurroundings, Sessio
   /** Settles when every change emitted until now has been handed to the feeds' members. */
   changesSettled(): Promise<void>
   closed(connection: Connection): void
+  /** Monotonic milliseconds, without those for which this process stood still: by them silences are measured. */
+  patience(): number
   /** More is asked of this process than it can do. */
   isBehind(): boolean
   /** Something was asked for that is not there. Answers the milliseconds by which to delay the answer. */
@@ -67,6 +69,7 @@ export class Connection implements SocketEvents, SessionHolder {
   readonly #heartbeat: Heartbeat
   /** Monotonic times. */
   readonly #openedAt: number
+  readonly #helloFrom: number
   #overflowedAt = 0
 
   constructor(socket: TransportSocket, handshake: Handshake, codec: Codec, around: ConnectionSurroundings) {
@@ -77,7 +80,8 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#handshake = handshake
     this.#openedOn = clock.now()
     this.#openedAt = clock.monotonic()
-    this.#heartbeat = new Heartbeat(limits, this.#openedAt)
+    this.#helloFrom = around.patience()
+    this.#heartbeat = new Heartbeat(limits, this.#helloFrom)
     this.#queue = new SendQueue(socket, codec, limits)
     this.#allowance = new Allowance(limits, this.#openedAt)
     this.#session = new ConnectionSession(this, handshake, around)
@@ -139,7 +143,7 @@ export class Connection implements SocketEvents, SessionHolder {
 
   receive(data: string | Uint8Array): void {
     if (this.#state === 'closed') return
-    this.#heartbeat.heard(this.#around.clock.monotonic())
+    this.#heartbeat.heard(this.#around.patience())
     const { frame } = this.#around.limits
     // No character takes more than three bytes, so that most frames need not be measured.
     if (data.length > frame || (data.length * 3 > frame && byteLength(data) > frame))
@@ -185,18 +189,14 @@ export class Connection implements SocketEvents, SessionHolder {
   // ── From the API ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Called again and again for all connections by one timer: whatever this connection waits for by time. */
-  sweep(now: number, wasPaused: boolean): void {
-    // What came while this process stood still has not been read yet: nobody is given up for a silence.
-    if (wasPaused) {
-      this.#sweepQueue(now)
-      return this.#session.sweep()
-    }
+  sweep(now: number): void {
+    const patience = this.#around.patience()
     if (this.#state === 'new' || this.#state === 'opening') {
-      if (now - this.#openedAt >= this.#around.limits.helloTimeout)
+      if (patience - this.#helloFrom >= this.#around.limits.helloTimeout)
         this.goodbye(closeCodes.helloTimeout, 'no hello in time')
       return
     }
-    const next = this.#heartbeat.look(now)
+    const next = this.#heartbeat.look(patience)
     if (next === 'ask') this.#queue.send({ type: 'ping' })
     else if (next === 'give up') this.goodbye(closeCodes.heartbeat, 'no sign of life')
     this.#sweepQueue(now)

@@ -119,11 +119,11 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     cancelSweep = undefined
     const now = clock.monotonic()
     const wasBehind = watch.isBehind
-    const wasPaused = watch.came(now) === 'paused'
+    watch.came(now)
     if (watch.isBehind !== wasBehind) diagnose?.({ type: 'load.behind', isBehind: watch.isBehind })
     for (const connection of connections) {
       try {
-        connection.sweep(now, wasPaused)
+        connection.sweep(now)
       } catch (error) {
         // One connection that fails must not stop the time of the others.
         report(error, { during: 'sweep', connection: connection.id })
@@ -187,6 +187,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     },
     diagnose,
     isBehind: () => watch.isBehind,
+    patience: () => clock.monotonic() - watch.lost,
     missed: (connection) => connections.missed(connection, clock.monotonic()),
   }
 

@@ -6,6 +6,7 @@ export class LoopWatch {
   readonly #tolerance: number
   #dueAt: number | undefined
   #wasLate = false
+  #lost = 0
   #isBehind = false
 
   /** @param tolerance - milliseconds that a timer may be late. */
@@ -18,6 +19,14 @@ export class LoopWatch {
     return this.#isBehind
   }
 
+  /**
+   * Milliseconds for which this process has stood still so far. Who measures the silence of others leaves them out: what
+   * came meanwhile has not been read.
+   */
+  get lost(): number {
+    return this.#lost
+  }
+
   /** The timer has been set, or, without a time, there is none any more. */
   expect(dueAt: number | undefined): void {
     this.#dueAt = dueAt
@@ -26,12 +35,12 @@ export class LoopWatch {
     this.#isBehind = false
   }
 
-  /** The timer has come. `paused`: this process stood still, and a silence since then may be its own. */
-  came(now: number): 'in time' | 'paused' | 'behind' {
-    const isLate = this.#dueAt !== undefined && now - this.#dueAt > this.#tolerance
+  /** The timer has come. */
+  came(now: number): void {
+    const late = this.#dueAt === undefined ? 0 : now - this.#dueAt
+    const isLate = late > this.#tolerance
+    if (isLate) this.#lost += late
     this.#isBehind = isLate && this.#wasLate
     this.#wasLate = isLate
-    if (!isLate) return 'in time'
-    return this.#isBehind ? 'behind' : 'paused'
   }
 }
