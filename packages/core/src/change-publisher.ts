@@ -256,7 +256,12 @@ function narrowGroups(routes: EntityRoutes, entity: string, change: Change): Ite
 }
 
 /** A row with all that a naming reads of it, the key's fields if they are not in the row; `undefined` if some is unknown. */
-function namedRow(naming: GroupNaming, row: KnownRecord, keyFields: readonly string[], key: Key): KnownRecord | undefined {
+function namedRow(
+  naming: GroupNaming,
+  row: KnownRecord,
+  keyFields: readonly string[],
+  key: Key,
+): KnownRecord | undefined {
   if (naming.fields.every((field) => row[field] !== undefined)) return row
   const parts = typeof key === 'object' ? key : [key]
   const keyed = Object.fromEntries(keyFields.map((field, i) => [field, parts[i] ?? null]))

@@ -41,7 +41,7 @@ export interface World {
 
 const worlds: World[] = []
 
-export const mine: Permission<Note> = some<Note, User>(isAdmin, {
+const mine: Permission<Note> = some<Note, User>(isAdmin, {
   scope: ({ session }) => ({ or: [{ owner: String(session.user?.id) }, { owner: 'public' }] }),
   fields: () => ['id', 'owner', 'text', 'code', 'count', 'big', 'price', 'at', 'extra'],
   allowsRecord: ({ session }, { owner }) => owner === session.user?.id,
