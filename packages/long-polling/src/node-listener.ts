@@ -18,6 +18,9 @@ interface Extended {
   readonly body?: unknown
 }
 
+/** Node does not abort the signal of a request that has been collected, whoever listens to it: so it is kept. */
+const requestOf = new WeakMap<ServerResponse, unknown>()
+
 /** Serves a Fetch-API handler on `node:http`. */
 export function toNodeListener(
   handler: (request: Request, context: RequestContext) => Promise<Response>,
@@ -29,6 +32,7 @@ export function toNodeListener(
       if (!outgoing.writableFinished) gone.abort()
     })
     const request = toRequest(incoming, gone.signal)
+    requestOf.set(outgoing, request)
     const answer =
       request instanceof Request
         ? handler(request, { remoteAddress: incoming.socket.remoteAddress })

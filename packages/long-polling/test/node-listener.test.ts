@@ -2,12 +2,17 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { settle } from '@rtapi/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type NodeListenerOptions, type RequestContext, toNodeListener } from '../src/index.ts'
 import { recorded } from './support/asking.ts'
 import { type Listening, listen } from './support/listen.ts'
 import { RawHttp } from './support/raw-http.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 // The machine may be slow, and busy with other things.
 vi.setConfig({ testTimeout: 60_000 })
@@ -171,6 +176,25 @@ describe('answers', () => {
     const raw = await RawHttp.open(port)
     raw.head('GET / HTTP/1.1', 'Host: 127.0.0.1')
     await asked.promise
+    raw.socket.destroy()
+    await gone.promise
+  })
+
+  test('that is so also where only the signal of the request is still in use', async () => {
+    const asked = signal<undefined>()
+    const gone = signal<undefined>()
+    const { port } = await serve(({ signal: left }) => {
+      left.addEventListener('abort', () => gone.resolve(undefined))
+      asked.resolve(undefined)
+      return new Promise(() => undefined)
+    })
+    const raw = await RawHttp.open(port)
+    raw.head('GET / HTTP/1.1', 'Host: 127.0.0.1')
+    await asked.promise
+    await settle()
+    collectGarbage()
+    await settle()
+    collectGarbage()
     raw.socket.destroy()
     await gone.promise
   })
