@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 // Tests run on the sources: the condition `rtapi-source` of each package's exports names src/, not dist/.
@@ -12,6 +13,8 @@ export default defineConfig({
     },
   },
   test: {
+    // Many tests wait for servers, browsers and processes of their own rather than for a core.
+    maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       {
         extends: true,
