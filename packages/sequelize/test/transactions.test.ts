@@ -7,19 +7,6 @@ import { type Watched, watch } from './support/recording.ts'
 
 const everywhere: readonly DatabaseName[] = ['sqlite', 'postgres', 'mariadb', 'mysql']
 
-/** A meeting of so many: who comes waits for the others. */
-function meetingOf(count: number): () => Promise<void> {
-  let open: () => void = () => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return async () => {
-    count -= 1
-    if (count === 0) open()
-    await opened
-  }
-}
-
 /** What `Sequelize.useCLS` asks for, on the storage of Node. */
 function namespace() {
   const storage = new AsyncLocalStorage<Map<string, unknown>>()
@@ -377,62 +364,6 @@ describe.each(everywhere)('on %s', async (name) => {
       },
     )
 
-    test.runIf(name === 'mariadb' || name === 'mysql')(
-      'a deadlock undoes the whole transaction, whatever it does next',
-      async () => {
-        const { Shelf } = at.models
-        await Shelf.bulkCreate([1, 2].map(shelf))
-        at.announced()
-        const meeting = meetingOf(2)
-        const work = [1, 2].map(async (id) => {
-          const transaction = await at.sequelize.transaction()
-          await Shelf.update({ name: `by ${id}` }, { where: { id }, transaction })
-          await meeting()
-          const won = await Shelf.update({ name: `by ${id}` }, { where: { id: 3 - id }, transaction }).then(
-            () => true,
-            () => false,
-          )
-          if (won) await transaction.commit()
-          else await transaction.rollback().catch(() => {})
-          return won ? id : undefined
-        })
-        const winners = (await Promise.all(work)).filter((id) => id !== undefined)
-        expect(winners).toHaveLength(1)
-        expect(at.batches).toHaveLength(1)
-        expect(at.announced().toSorted()).toEqual(['update Shelf 1', 'update Shelf 2'])
-        const names = (await at.otherModels.Shelf.findAll()).map((one) => one.get('name'))
-        expect(new Set(names)).toEqual(new Set([`by ${winners[0]}`]))
-      },
-    )
-
-    test.runIf(name === 'mariadb' || name === 'mysql')(
-      'what goes on after a deadlock within a savepoint is announced as it is stored',
-      async () => {
-        const { Shelf } = at.models
-        await Shelf.bulkCreate([1, 2].map(shelf))
-        at.announced()
-        const meeting = meetingOf(2)
-        const work = [1, 2].map(async (id) =>
-          at.sequelize.transaction(async (outer) => {
-            await Shelf.update({ name: `by ${id}` }, { where: { id }, transaction: outer })
-            await meeting()
-            await at.sequelize
-              .transaction({ transaction: outer }, async (inner) => {
-                await Shelf.update({ name: `by ${id}` }, { where: { id: 3 - id }, transaction: inner })
-              })
-              .catch(() => {})
-            // The loser has no transaction any more, and Sequelize does not know.
-            await Shelf.create(shelf(10 + id), { transaction: outer })
-            throw new Error('undone')
-          }),
-        )
-        await Promise.allSettled(work)
-        const made = (await stored()).filter((id) => id > 10)
-        expect(made).toHaveLength(1)
-        expect(at.announced()).toEqual(made.map((id) => `create Shelf ${id}`))
-      },
-    )
-
     test('savepoints that the program sets itself', async () => {
       const { Shelf } = at.models
       await at.sequelize.transaction(async (transaction) => {
@@ -448,16 +379,6 @@ describe.each(everywhere)('on %s', async (name) => {
       })
       expect(await stored()).toEqual([1, 3])
       expect(at.announced()).toEqual(['create Shelf 1', 'create Shelf 3'])
-    })
-
-    test.runIf(name === 'mariadb' || name === 'mysql')('data definition commits what is open', async () => {
-      const { Shelf } = at.models
-      const transaction = await at.sequelize.transaction()
-      await Shelf.create(shelf(1), { transaction })
-      await at.sequelize.query('create or replace view one as select 1', { transaction })
-      expect(at.announced()).toEqual(['create Shelf 1'])
-      await transaction.rollback()
-      expect(await stored()).toEqual([1])
     })
 
     test('a transaction that is begun with options', async () => {
