@@ -37,13 +37,21 @@ local function begin(new)
 end
 `
 
+/** The epoch of an entry that nobody will ever ask for: no group has it. */
+const UNLOGGED = 'unlogged'
+
 /**
- * Takes the next number, logs and sends, in one step.
+ * Takes the next number, logs and sends, in one step; nothing of it in a group that nobody has joined.
  * KEYS: meta, log, channel. ARGV: a new epoch, tag, body, entries and bytes to keep, milliseconds to keep them, the same
  * for meta, and the command that sends.
  */
 const PUBLISH = `${RUN}${STATE}
-if not load() then begin(ARGV[1]) end
+if not load() then
+  -- A join begins a group, and a position is one of a group that has begun: without one nobody can ask for this entry.
+  -- Whoever listens all the same has lost the group, and is told to look.
+  if redis.call(ARGV[8], KEYS[3], '${MESSAGE_VERSION}:' .. ARGV[1] .. ':0::') == 0 then return {'${UNLOGGED}', '1'} end
+  begin(ARGV[1])
+end
 local function append()
   sum = sum + #ARGV[3]
   return redis.pcall('XADD', KEYS[2], 'MAXLEN', ARGV[4], number(seq + 1) .. '-0', 'p', tag, 'b', ARGV[3], 's', number(sum))

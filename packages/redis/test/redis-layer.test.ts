@@ -191,6 +191,7 @@ describe('the log', () => {
 
   test('lasts for five minutes, and what is known of the group for 30 days', async () => {
     const layer = await open()
+    await layer.join('rt:a')
     await layer.publish('rt:a', entry)
     const [log, meta] = await Promise.all(['log', 'meta'].map((kind) => redis.command('PTTL', `rtapi:{rt:a}:${kind}`)))
     expect(log).toBeGreaterThan(200_000)
@@ -200,10 +201,34 @@ describe('the log', () => {
 
   test('is gone when its time is over, and the group goes on in its epoch', async () => {
     const layer = await open({ history: { age: 1 } })
+    await layer.join('rt:a')
     const { epoch } = await layer.publish('rt:a', entry)
     await eventually(async () => expect(await layer.history('rt:a', { epoch, seq: 0 })).toBe('gone'))
     expect(await layer.history('rt:a', { epoch, seq: 1 })).toEqual([])
     expect(await layer.publish('rt:a', entry)).toEqual({ epoch, seq: 2 })
+  })
+
+  test('holds nothing of a group that nobody has joined, and everything of one that somebody has left', async () => {
+    const layer = await open()
+    const { epoch, seq } = await layer.publish('rt:a', entry)
+    expect(await redis.command('KEYS', '*')).toEqual([])
+    expect(await layer.history('rt:a', { epoch, seq })).toBe('gone')
+    const joined = await layer.join('rt:a')
+    await layer.leave('rt:a')
+    expect(await layer.publish('rt:a', entry)).toEqual({ epoch: joined.epoch, seq: joined.seq + 1 })
+    expect(await layer.history('rt:a', joined)).toEqual([{ seq: joined.seq + 1, entry }])
+  })
+
+  test('of a group that somebody is joined to, and that Redis no longer knows, begins anew with the next entry', async () => {
+    const clock = fakeClock()
+    const lost: (string | undefined)[] = []
+    const layer = await open({ clock }, { ...silent, lost: (group) => void lost.push(group) })
+    await layer.join('rt:a')
+    await redis.command('FLUSHALL')
+    await layer.publish('rt:a', entry)
+    // No check has been due: the entry itself tells.
+    await eventually(() => expect(lost).toEqual(['rt:a']))
+    expect(await redis.command('KEYS', '*')).toEqual(expect.arrayContaining(['rtapi:{rt:a}:meta', 'rtapi:{rt:a}:log']))
   })
 
   test('of a group that somebody is joined to is not forgotten, however long nothing happens', async () => {
