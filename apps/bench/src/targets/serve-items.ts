@@ -44,7 +44,7 @@ export async function serveItems(workload: Workload, shared: SharedServices | nu
     changes: [store],
     authenticate: ({ token }) => (token === 'bench' ? { user: { id: 'bench' } } : null),
     // Clients that send as fast as they can are what some rows are about.
-    limits: { rate: 1e9, burst: 1e9 },
+    limits: { rate: 1e9, burst: 1e9, connectionsPerUser: 1e9 },
     report: firstOfEachKind(),
     ...(shared === null ? {} : { layer: redisLayer(shared.redis) }),
   })
