@@ -37,7 +37,19 @@ export interface KeptHistory {
   readonly groupAge: number
 }
 
+/** An entry on its way. */
+interface UnsentEntry {
+  readonly keys: GroupKeys
+  readonly tag: string
+  readonly body: string
+  readonly resolve: (position: Omit<LogPosition, 'tag'>) => void
+  readonly reject: (error: unknown) => void
+}
+
 const EPOCH_LENGTH = 12
+/** Entries published in one call, and their characters: the server does nothing else meanwhile. */
+const PUBLISHED = 64
+const PUBLISHED_CHARACTERS = 262_144
 /** Groups asked about in one call, where they may be asked together. */
 const TOPS = 100
 
@@ -47,6 +59,7 @@ export class GroupLog {
   readonly #deadlines: Deadlines
   readonly #kept: KeptHistory
   readonly #publishCommand: string
+  #unsent: UnsentEntry[] = []
 
   constructor(topology: Topology, deadlines: Deadlines, kept: KeptHistory) {
     this.#topology = topology
@@ -55,13 +68,13 @@ export class GroupLog {
     this.#publishCommand = topology.sharded ? 'SPUBLISH' : 'PUBLISH'
   }
 
-  /** Appends an entry and sends it to everybody. */
-  async publish({ meta, log, channel }: GroupKeys, tag: string, body: string): Promise<Omit<LogPosition, 'tag'>> {
-    const { entries, bytes, age, groupAge } = this.#kept
-    const kept = [entries, bytes, age, groupAge].map(String)
-    const values = [randomText(EPOCH_LENGTH), tag, body, ...kept, this.#publishCommand]
-    const [epoch, seq] = texts(await this.#call(scripts.publish, [meta, log, channel], values))
-    return { epoch: epoch ?? '', seq: Number(seq) }
+  /** Appends an entry and sends it to everybody. What is published in one tick goes there together, where it may. */
+  publish(keys: GroupKeys, tag: string, body: string): Promise<Omit<LogPosition, 'tag'>> {
+    return new Promise((resolve, reject) => {
+      const entry = { keys, tag, body, resolve, reject }
+      if (this.#topology.sharded) void this.#publishAll([entry])
+      else if (this.#unsent.push(entry) === 1) setImmediate(() => this.#publishUnsent())
+    })
   }
 
   /** Where the group stands; one that is not there begins. */
@@ -101,6 +114,41 @@ export class GroupLog {
     await this.#within(this.#topology.send(channel, [this.#publishCommand, channel, message]))
   }
 
+  #publishUnsent(): void {
+    const unsent = this.#unsent
+    this.#unsent = []
+    let batch: UnsentEntry[] = []
+    let size = 0
+    for (const entry of unsent) {
+      if (batch.length === PUBLISHED || (batch.length > 0 && size + entry.body.length > PUBLISHED_CHARACTERS)) {
+        void this.#publishAll(batch)
+        batch = []
+        size = 0
+      }
+      batch.push(entry)
+      size += entry.body.length
+    }
+    void this.#publishAll(batch)
+  }
+
+  async #publishAll(batch: readonly UnsentEntry[]): Promise<void> {
+    const { entries, bytes, age, groupAge } = this.#kept
+    const keys = batch.flatMap(({ keys: { meta, log, channel } }) => [meta, log, channel])
+    const kept = [entries, bytes, age, groupAge].map(String)
+    const values = batch.flatMap(({ tag, body }) => [randomText(EPOCH_LENGTH), tag, body])
+    try {
+      const replies = list(await this.#call(scripts.publish, keys, [...kept, this.#publishCommand, ...values]))
+      for (const [i, { resolve, reject }] of batch.entries()) {
+        const [epoch, seq] = texts(replies[i])
+        if (epoch === undefined || epoch === '') reject(notDone(new Error(seq)))
+        else resolve({ epoch, seq: Number(seq) })
+      }
+    } catch (error) {
+      // Those who have been answered do not hear it.
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
   #call(script: Script, keys: readonly string[], values: readonly string[]): Promise<unknown> {
     const [key = ''] = keys
     const rest = [String(keys.length), ...keys, ...values]
@@ -120,10 +168,14 @@ export class GroupLog {
     } catch (error) {
       if (!isAnswered) this.#topology.timedOut(this.#deadlines.delay)
       if (error instanceof RtapiError) throw error
-      // What Redis says is for operators, and not for clients.
-      throw new RtapiError('unavailable', 'Redis did not do what was asked', { cause: error })
+      throw notDone(error)
     }
   }
+}
+
+/** What Redis says is for operators, and not for clients. */
+function notDone(cause: unknown): RtapiError {
+  return new RtapiError('unavailable', 'Redis did not do what was asked', { cause })
 }
 
 function positionOf(reply: unknown): LogPosition {

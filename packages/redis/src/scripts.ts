@@ -22,17 +22,18 @@ local run = string.match(info, 'master_replid:(%w+)') or ''
 /** Reads what is known of the group; what is of another run, or no log at all, counts as nothing. KEYS: meta, log */
 const STATE = `
 local function number(n) return string.format('%.0f', n) end
+local meta, log = KEYS[1], KEYS[2]
 local epoch, seq, tag, sum, from
 local function load()
-  local meta = redis.pcall('HMGET', KEYS[1], 'epoch', 'run', 'seq', 'tag', 'sum', 'from')
-  seq = not meta.err and meta[2] == run and tonumber(meta[3])
-  if not (seq and meta[1] and meta[4]) then return false end
-  epoch, tag, sum, from = meta[1], meta[4], tonumber(meta[5]) or 0, tonumber(meta[6]) or 0
+  local known = redis.pcall('HMGET', meta, 'epoch', 'run', 'seq', 'tag', 'sum', 'from')
+  seq = not known.err and known[2] == run and tonumber(known[3])
+  if not (seq and known[1] and known[4]) then return false end
+  epoch, tag, sum, from = known[1], known[4], tonumber(known[5]) or 0, tonumber(known[6]) or 0
   return true
 end
 local function begin(new)
-  redis.call('DEL', KEYS[1], KEYS[2])
-  redis.call('HSET', KEYS[1], 'epoch', new, 'run', run, 'seq', 0, 'tag', '', 'sum', 0, 'from', 0)
+  redis.call('DEL', meta, log)
+  redis.call('HSET', meta, 'epoch', new, 'run', run, 'seq', 0, 'tag', '', 'sum', 0, 'from', 0)
   epoch, seq, tag, sum, from = new, 0, '', 0, 0
 end
 `
@@ -41,55 +42,66 @@ end
 const UNLOGGED = 'unlogged'
 
 /**
- * Takes the next number, logs and sends, in one step; nothing of it in a group that nobody has joined.
- * KEYS: meta, log, channel. ARGV: a new epoch, tag, body, entries and bytes to keep, milliseconds to keep them, the same
- * for meta, and the command that sends.
+ * For each of several groups: takes the next number, logs and sends, in one step; nothing of it in a group that nobody
+ * has joined. What fails for one group does not concern the others: its answer is an empty text, and what was wrong.
+ * KEYS: meta, log, channel of each. ARGV: entries and bytes to keep, milliseconds to keep them, the same for meta, and the
+ * command that sends; then a new epoch, tag and body for each.
  */
 const PUBLISH = `${RUN}${STATE}
-if not load() then
-  -- A join begins a group, and a position is one of a group that has begun: without one nobody can ask for this entry.
-  -- Whoever listens all the same has lost the group, and is told to look.
-  if redis.call(ARGV[8], KEYS[3], '${MESSAGE_VERSION}:' .. ARGV[1] .. ':0::') == 0 then return {'${UNLOGGED}', '1'} end
-  begin(ARGV[1])
+local bytes, command = tonumber(ARGV[2]), ARGV[5]
+local function append(body)
+  sum = sum + #body
+  return redis.pcall('XADD', log, 'MAXLEN', ARGV[1], number(seq + 1) .. '-0', 'p', tag, 'b', body, 's', number(sum))
 end
-local function append()
-  sum = sum + #ARGV[3]
-  return redis.pcall('XADD', KEYS[2], 'MAXLEN', ARGV[4], number(seq + 1) .. '-0', 'p', tag, 'b', ARGV[3], 's', number(sum))
-end
-local added = append()
-if type(added) == 'table' and added.err then
-  -- Out of memory or not allowed: nothing has been written. Anything else: somebody has written into the log.
-  if string.find(added.err, '^OOM') or string.find(added.err, 'NOPERM', 1, true) then return added end
-  begin(ARGV[1])
-  added = append()
-  if type(added) == 'table' and added.err then return added end
-end
-local bytes = tonumber(ARGV[5])
-if sum - from > bytes then
-  local first, start = nil, '-'
-  repeat
-    local part = redis.call('XRANGE', KEYS[2], start, '+', 'COUNT', 50)
-    for _, entry in ipairs(part) do
-      local before = (tonumber(entry[2][6]) or sum) - #(entry[2][4] or '')
-      if sum - before <= bytes then
-        first, from = entry[1], before
-        break
-      end
-      start = '(' .. entry[1]
-    end
-  until first or #part == 0
-  if first then redis.call('XTRIM', KEYS[2], 'MINID', first)
-  else
-    redis.call('DEL', KEYS[2])
-    from = sum
+local function publish(channel, new, next, body)
+  if not load() then
+    -- A join begins a group, and a position is one of a group that has begun: without one nobody can ask for this entry.
+    -- Whoever listens all the same has lost the group, and is told to look.
+    if redis.call(command, channel, '${MESSAGE_VERSION}:' .. new .. ':0::') == 0 then return {'${UNLOGGED}', '1'} end
+    begin(new)
   end
+  local added = append(body)
+  if type(added) == 'table' and added.err then
+    -- Out of memory or not allowed: nothing has been written. Anything else: somebody has written into the log.
+    if string.find(added.err, '^OOM') or string.find(added.err, 'NOPERM', 1, true) then return {'', added.err} end
+    begin(new)
+    added = append(body)
+    if type(added) == 'table' and added.err then return {'', added.err} end
+  end
+  if sum - from > bytes then
+    local first, start = nil, '-'
+    repeat
+      local part = redis.call('XRANGE', log, start, '+', 'COUNT', 50)
+      for _, entry in ipairs(part) do
+        local before = (tonumber(entry[2][6]) or sum) - #(entry[2][4] or '')
+        if sum - before <= bytes then
+          first, from = entry[1], before
+          break
+        end
+        start = '(' .. entry[1]
+      end
+    until first or #part == 0
+    if first then redis.call('XTRIM', log, 'MINID', first)
+    else
+      redis.call('DEL', log)
+      from = sum
+    end
+  end
+  redis.call('HSET', meta, 'seq', number(seq + 1), 'tag', next, 'sum', number(sum), 'from', number(from))
+  redis.call('PEXPIRE', meta, ARGV[4])
+  redis.call('PEXPIRE', log, ARGV[3])
+  local head = '${MESSAGE_VERSION}:' .. epoch .. ':' .. number(seq + 1) .. ':' .. tag .. ':'
+  redis.call(command, channel, head .. body)
+  return {epoch, number(seq + 1)}
 end
-redis.call('HSET', KEYS[1], 'seq', number(seq + 1), 'tag', ARGV[2], 'sum', number(sum), 'from', number(from))
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
-local head = '${MESSAGE_VERSION}:' .. epoch .. ':' .. number(seq + 1) .. ':' .. tag .. ':'
-redis.call(ARGV[8], KEYS[3], head .. ARGV[3])
-return {epoch, number(seq + 1)}
+local replies = {}
+for i = 1, #KEYS / 3 do
+  meta, log = KEYS[3 * i - 2], KEYS[3 * i - 1]
+  local done, reply = pcall(publish, KEYS[3 * i], ARGV[3 * i + 3], ARGV[3 * i + 4], ARGV[3 * i + 5])
+  if not done then reply = {'', type(reply) == 'table' and reply.err or tostring(reply)} end
+  replies[i] = reply
+end
+return replies
 `
 
 /** Where the group stands; a group that is not there begins. KEYS: meta, log. ARGV: a new epoch, milliseconds to keep meta */

@@ -208,6 +208,30 @@ describe('the log', () => {
     expect(await layer.publish('rt:a', entry)).toEqual({ epoch, seq: 2 })
   })
 
+  test('takes what is published in one tick in few calls, each group in its order', async () => {
+    const layer = await open()
+    const groups = Array.from({ length: 70 }, (_, i) => `rt:${i}`)
+    const joined = await Promise.all(groups.map((group) => layer.join(group)))
+    const entries = [1, 2].map((n): LayerEntry => ({ type: 'coarse', tx: `t${n}`, entity: 'things' }))
+    const before = await calls('evalsha')
+    const positions = await Promise.all(entries.flatMap((one) => groups.map((group) => layer.publish(group, one))))
+    expect((await calls('evalsha')) - before).toBe(3)
+    expect(positions).toEqual([1, 2].flatMap((seq) => joined.map(({ epoch }) => ({ epoch, seq }))))
+    expect(await layer.history('rt:69', joined[69] ?? { epoch: '', seq: 0 })).toEqual(
+      entries.map((one, i) => ({ seq: i + 1, entry: one })),
+    )
+  })
+
+  test('takes a long entry by itself', async () => {
+    const layer = await open({ history: { bytes: 10_000_000 } })
+    const joined = await layer.join('rt:a')
+    const long: LayerEntry = { type: 'coarse', tx: 't', entity: 'x'.repeat(300_000) }
+    const before = await calls('evalsha')
+    await Promise.all([layer.publish('rt:a', entry), layer.publish('rt:a', long), layer.publish('rt:a', entry)])
+    expect((await calls('evalsha')) - before).toBe(3)
+    expect((await layer.history('rt:a', joined)).length).toBe(3)
+  })
+
   test('holds nothing of a group that nobody has joined, and everything of one that somebody has left', async () => {
     const layer = await open()
     const { epoch, seq } = await layer.publish('rt:a', entry)
