@@ -46,6 +46,11 @@ export class Authentication {
     return this.#waiters.size > 0
   }
 
+  /** Credentials that were set, or are being told, are others than this token: whose session that was says nothing of theirs. */
+  replaces(token: string | null): boolean {
+    return this.changed || (this.pending && this.token !== token)
+  }
+
   /**
    * Takes other credentials, or asks for the present ones again, and tells the server if there is a link.
    * Resolves when the server has taken them, be it on the next link; rejects when it refuses.

@@ -280,7 +280,9 @@ export class Connection {
 
   /** The link in use is gone. */
   #lost(end: LinkEnd): void {
-    const another = end.code === closeCodes.sessionChanged
+    // The session was ended, but other credentials are under way: they are of another session.
+    const replaced = end.code === closeCodes.revoked && this.#authentication.replaces(this.#link?.token ?? null)
+    const another = replaced || end.code === closeCodes.sessionChanged
     const lived = this.#link?.welcome && this.#options.clock.monotonic() - this.#liveSince
     const { stableAfter, upgradeMaximum } = this.#options.limits
     const stable = lived !== undefined && lived >= stableAfter
@@ -300,6 +302,7 @@ export class Connection {
       error,
     })
     if (end.code === closeCodes.unauthenticated) this.#askOnceMore(error, { hurry: stable || lived === undefined })
+    else if (replaced) this.#retry(error, stable ? 0 : undefined)
     else if (!end.again) this.#giveUp(error, { denied: deniedCodes.has(end.code) })
     else if (next) this.#tryNext(error)
     else this.#retry(error, end.after ?? (another && this.#authentication.pending ? 0 : undefined))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { liveClient, scriptedClient, settle } from './support/scripted-client.ts'
+import { shownView } from './support/shown-view.ts'
 
 /** A source of tokens in the hands of the test. */
 function tokenSource() {
@@ -255,6 +256,77 @@ describe('other credentials in place', () => {
     const closed = outcome(client.authenticate('bad'))
     client.close()
     expect(await closed).toMatchObject({ code: 'unavailable' })
+  })
+})
+
+describe('a session that is ended (4440) while other credentials are under way', () => {
+  test('sent: the client comes back with them, and shows nothing from before', async () => {
+    const { client, transport, clock, view } = shownView(liveClient({ token: 'old' }))
+    clock.advance(20_000)
+    const taken = client.authenticate('new')
+    transport.link.takeOne('auth')
+    transport.link.goodbye(4440)
+    expect([client.connection.status, view.rows]).toEqual(['reconnecting', []])
+    const [hello, subscribe] = transport.link.open().take()
+    expect(hello).toMatchObject({ type: 'hello', token: 'new' })
+    expect(subscribe).toMatchObject({ type: 'subscribe' })
+    expect(subscribe).not.toHaveProperty('since')
+    transport.link.welcome({ user: 'u2' })
+    await taken
+    expect(client.connection.getSnapshot()).toMatchObject({ status: 'live', user: 'u2', error: undefined })
+  })
+
+  test('being asked for: so it does with what the source answers', async () => {
+    const { asked, source } = tokenSource()
+    const { client, transport, clock } = liveClient({ token: 'old' })
+    const taken = client.authenticate(source)
+    transport.link.goodbye(4440)
+    // It had not lived long: not at once.
+    expect(client.connection.getSnapshot()).toMatchObject({ status: 'reconnecting', retryIn: 750 })
+    clock.advance(750)
+    for (const { resolve } of asked) resolve('new')
+    await settle()
+    expect(transport.link.open().takeOne('hello').token).toBe('new')
+    transport.link.welcome()
+    await taken
+  })
+
+  test('set after the hello: so it does', async () => {
+    const { client, transport, clock } = scriptedClient({ token: 'old' })
+    client.connect()
+    transport.link.open()
+    const taken = client.authenticate('new')
+    transport.link.goodbye(4440)
+    clock.advance(750)
+    expect(transport.link.open().takeOne('hello').token).toBe('new')
+    transport.link.welcome()
+    await taken
+  })
+
+  test.each([
+    ['the same ones again', undefined, 'old'],
+    ['others that the server refuses in turn', 'new', 'new'],
+  ])('%s: then it is over', async (_, token, last) => {
+    const { client, transport, clock } = liveClient({ token: 'old' })
+    const taken = outcome(client.authenticate(token))
+    transport.link.goodbye(4440)
+    if (token !== undefined) {
+      clock.advance(750)
+      expect(transport.link.open().takeOne('hello').token).toBe(last)
+      transport.link.goodbye(4440)
+    }
+    expect([client.connection.status, clock.timers]).toEqual(['closed', 0])
+    expect(await taken).toBeInstanceOf(Error)
+  })
+
+  test('taken before: they are those of the session that is over', async () => {
+    const { client, transport } = liveClient({ token: 'old' })
+    const taken = client.authenticate('new')
+    const { id } = transport.link.takeOne('auth')
+    transport.link.say({ type: 'reply', id, ok: true })
+    await taken
+    transport.link.goodbye(4440)
+    expect(client.connection.status).toBe('closed')
   })
 })
 
