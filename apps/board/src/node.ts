@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { type ChannelLayer, type Report, memoryLayer } from '@rtapi/core'
-import { redisLayer } from '@rtapi/redis'
+import { type ChannelLayer, type Report, type ResultKeeper, memoryLayer } from '@rtapi/core'
+import { redisLayer, redisResults } from '@rtapi/redis'
 import { createBoardApi } from './board-api.ts'
 import { addressesOf, announce } from './board-line.ts'
 import type { BoardDatabase } from './domain/board-database.ts'
@@ -37,7 +37,7 @@ async function serve(flags: Flags, privateServers: PrivateServer[]): Promise<voi
   const database = await openDatabase(flags.orm, address)
   await database.plant(seedOf(flags.seed, await hashPassword('pw')))
   const tokens = await createTokens(database.stores, flags.tokenTtl)
-  const api = createBoardApi({ database, tokens, layer: layerOf(flags.layer), report })
+  const api = createBoardApi({ database, tokens, ...layerOf(flags.layer), report })
   await api.ready
 
   const page = await loadStaticPage(fileURLToPath(new URL('../dist-page', import.meta.url)))
@@ -75,6 +75,8 @@ async function openDatabase(orm: Flags['orm'], address: DatabaseAddress): Promis
   return (await import('./orm/sequelize.ts')).openSequelize(address, report)
 }
 
-function layerOf(address: LayerAddress): ChannelLayer {
-  return address.kind === 'redis' ? redisLayer(address.url, { report }) : memoryLayer()
+/** Where changes travel, and what keeps the results of keyed writes for the same processes: the layer in memory does both. */
+function layerOf(address: LayerAddress): { readonly layer: ChannelLayer; readonly results?: ResultKeeper } {
+  if (address.kind !== 'redis') return { layer: memoryLayer() }
+  return { layer: redisLayer(address.url, { report }), results: redisResults(address.url, { report }) }
 }

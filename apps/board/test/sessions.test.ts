@@ -37,13 +37,10 @@ async function closeCode(client: WireClient): Promise<number> {
 }
 
 describe('connections of a user end', () => {
-  test.each([
-    ['who is switched off', { active: false }],
-    ['whose role changes', { role: 'admin' }],
-  ])('%s', async (_, data) => {
-    const user = await newUser({ task: { id: Object.keys(data).join() } } as unknown as TestContext)
+  test('who is switched off', async (context) => {
+    const user = await newUser(context)
     const clients = [await connect(board.line, user), await connect(board.line, user)]
-    await root.request('users', 'update', { key: user.id, data })
+    await root.request('users', 'update', { key: user.id, data: { active: false } })
     expect(await Promise.all(clients.map(closeCode))).toEqual([revoked, revoked])
   })
 
@@ -75,11 +72,16 @@ test('who was switched off cannot come back, by token or password, until switche
   await (await connect(board.line, { token: await board.login(user.name) })).close()
 })
 
-test('the new role counts at once', async (context) => {
+test('a new role counts at once, on the connection that there is', async (context) => {
   const user = await newUser(context)
-  await root.request('users', 'update', { key: user.id, data: { role: 'admin' } })
   const client = await connect(board.line, user)
+  expect(await client.request('users', 'get', { key: user.id })).toMatchObject({ data: { name: user.name } })
+  const view = await client.subscribe('users', { where: { id: user.id } })
+  expect(view.rows.get(user.id)).not.toHaveProperty('role')
+  await root.request('users', 'update', { key: user.id, data: { role: 'admin' } })
+  await view.until(() => view.rows.get(user.id)?.['role'] === 'admin')
   expect(await client.request('users', 'get', { key: user.id })).toMatchObject({ data: { role: 'admin' } })
+  expect(view.ended).toBeUndefined()
   await client.close()
 })
 

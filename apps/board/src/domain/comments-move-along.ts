@@ -2,16 +2,12 @@ import type { Change, ChangeBatch, ChangeSource } from '@rtapi/core'
 import type { BoardStores } from './board-database.ts'
 
 /**
- * Passes a change source on, with what follows from its changes in the rules of this board:
- *
- * - A user who was deleted, switched off or on, or given another role is told to `onRightsChanged`; `undefined` stands
- *   for any user, where the source could not say which records changed.
- * - A task that moved to another project takes its comments along: they are announced as changed too.
+ * Passes a change source on. A task that moved to another project takes its comments along: they are announced as changed
+ * too.
  */
-export function watchedChanges(
+export function commentsMoveAlong(
   source: ChangeSource,
-  { users, tasks, comments }: Pick<BoardStores, 'users' | 'tasks' | 'comments'>,
-  onRightsChanged: (userId: number | undefined) => void,
+  { tasks, comments }: Pick<BoardStores, 'tasks' | 'comments'>,
 ): ChangeSource {
   const withComments = (batch: ChangeBatch): ChangeBatch => {
     const moved = batch.changes.some(
@@ -24,29 +20,12 @@ export function watchedChanges(
       : batch
   }
   return {
-    start: (emit) =>
-      source.start((batch) => {
-        emit(withComments(batch))
-        for (const change of batch.changes) {
-          if (change.entity !== users.entity) continue
-          if (change.type === 'coarse') onRightsChanged(undefined)
-          else if (changesRights(change)) onRightsChanged(Number(change.key))
-        }
-      }),
+    start: (emit) => source.start((batch) => emit(withComments(batch))),
     stop: () => source.stop(),
   }
 }
 
+/** What is known of neither side was not written; known of one side only, it may be. */
 function movesTask({ action, before = {}, after = {} }: Change): boolean {
-  return action === 'update' && differs('projectId', before, after)
-}
-
-function changesRights({ action, before = {}, after = {} }: Change): boolean {
-  if (action !== 'update') return action === 'delete'
-  return differs('role', before, after) || differs('active', before, after)
-}
-
-/** Whether a field is another now. What is known of neither side was not written; known of one side only, it may be. */
-function differs(field: string, before: NonNullable<Change['before']>, after: NonNullable<Change['after']>): boolean {
-  return before[field] !== after[field]
+  return action === 'update' && before['projectId'] !== after['projectId']
 }
