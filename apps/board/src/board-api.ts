@@ -1,4 +1,12 @@
-import { type ChannelLayer, type Report, type ResultKeeper, createApi, jsonCodec, userRecords } from '@rtapi/core'
+import {
+  type ChannelLayer,
+  type Limits,
+  type Report,
+  type ResultKeeper,
+  createApi,
+  jsonCodec,
+  userRecords,
+} from '@rtapi/core'
 import { msgpackCodec } from '@rtapi/msgpack'
 import { boardAuthenticate } from './authenticate.ts'
 import type { BoardDatabase } from './domain/board-database.ts'
@@ -15,6 +23,8 @@ export interface BoardApiOptions {
   readonly layer: ChannelLayer
   /** Keeps results of writes with an idempotency key. @default the layer does, if it can */
   readonly results?: ResultKeeper
+  /** @default defaultLimits */
+  readonly limits?: Partial<Limits>
   readonly report: Report
 }
 

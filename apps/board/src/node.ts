@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { type ChannelLayer, type Report, type ResultKeeper, memoryLayer } from '@rtapi/core'
+import { type ChannelLayer, type Limits, type Report, type ResultKeeper, defaultLimits, memoryLayer } from '@rtapi/core'
 import { redisLayer, redisResults } from '@rtapi/redis'
 import { createBoardApi } from './board-api.ts'
 import { addressesOf, announce } from './board-line.ts'
@@ -37,7 +37,7 @@ async function serve(flags: Flags, privateServers: PrivateServer[]): Promise<voi
   const database = await openDatabase(flags.orm, address)
   await database.plant(seedOf(flags.seed, await hashPassword('pw')))
   const tokens = await createTokens(database.stores, flags.tokenTtl)
-  const api = createBoardApi({ database, tokens, ...layerOf(flags.layer), report })
+  const api = createBoardApi({ database, tokens, ...layerOf(flags.layer), limits: limitsOf(flags), report })
   await api.ready
 
   const page = await loadStaticPage(fileURLToPath(new URL('../dist-page', import.meta.url)))
@@ -79,4 +79,9 @@ async function openDatabase(orm: Flags['orm'], address: DatabaseAddress): Promis
 function layerOf(address: LayerAddress): { readonly layer: ChannelLayer; readonly results?: ResultKeeper } {
   if (address.kind !== 'redis') return { layer: memoryLayer() }
   return { layer: redisLayer(address.url, { report }), results: redisResults(address.url, { report }) }
+}
+
+/** After a short sign-in nobody is waited for longer than half as long again. */
+function limitsOf({ tokenTtl }: Flags): Partial<Limits> {
+  return { expiryGrace: Math.min(defaultLimits.expiryGrace, tokenTtl * 500) }
 }

@@ -1,5 +1,6 @@
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expire } from './expiry.ts'
 import type { Row } from './matrix.ts'
 import { scenarios } from './scenarios.ts'
 import { interruptibleView } from './resuming.ts'
@@ -12,8 +13,12 @@ import { type World, startWorld } from './world.ts'
 export function describeRows(rows: readonly Row[]): void {
   describe.each(rows)('$layer, $orm, $database', (row) => {
     let world: World
+    let expiry: Promise<void>
     beforeAll(async () => {
       world = await startWorld(row)
+      // It is played meanwhile, and looked at in the end.
+      expiry = expire(world, row)
+      expiry.catch(() => undefined)
     })
     afterAll(() => world.stop())
 
@@ -22,6 +27,8 @@ export function describeRows(rows: readonly Row[]): void {
       const possible = scenarios.filter(({ over = kind }) => over === kind)
       for (const { title, run } of possible) test(title, () => play(world, transport, run))
     })
+
+    test('a sign-in that runs out ends what it shows, one that is renewed in place does not', () => expiry)
 
     if (row.layer === 'redis') {
       test('clients of a board that is killed go on at another from their position', () => killOne(world, row))

@@ -2,14 +2,15 @@
  * What holds over every transport, layer, ORM and database. Whoever writes is at the first board and whoever watches at
  * the second, where there are two. Each scenario works in projects of its own.
  */
+import { randomUUID } from 'node:crypto'
+import type { ReplyMessage } from '@rtapi/core/protocol'
 import { expect } from 'vitest'
-import { postJson } from './board-process.ts'
-import { outcomeOf } from './replies.ts'
+import { createdKey, outcomeOf } from './replies.ts'
 import { interruptibleView } from './resuming.ts'
 import { ScriptClient } from './script-client.ts'
+import { sessionScenarios } from './session-scenarios.ts'
 import { type Stage, create, remove, update } from './stage.ts'
-import { connectOver, links } from './transports.ts'
-import { connect } from './wire-client.ts'
+import { connectOver } from './transports.ts'
 
 export interface Scenario {
   readonly title: string
@@ -200,34 +201,36 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    title: 'ends the connections of a sign-in that is signed out at another board',
-    over: 'links',
-    async run({ add, world, transport }) {
-      const open = links[transport as keyof typeof links]
-      const token = await world.node(writer).login('carol')
-      const other = add(await connect(world.node(watcher).line, { open, token: world.token('carol') }))
-      const carol = await connect(world.node(watcher).line, { open, token })
-      await signOut(world, token)
-      expect((await carol.closed).code).toBe(4440)
-      await expect(connect(world.node(watcher).line, { open, token })).rejects.toThrow(/4401|unauthenticated/)
-      expect(outcomeOf(await other.request('projects', 'list')), 'other sign-ins stay').toBe('ok')
+    title: 'runs a write with a key once, on whichever board it is repeated',
+    async run({ client, world }) {
+      const alice = await client('alice', writer)
+      const projectId = await create(alice, 'projects', { name: 'repeated', public: true })
+      const elsewhere = await client('alice', watcher)
+      const idempotencyKey = randomUUID()
+      const write = { idempotencyKey, data: { projectId, title: 'once' } }
+      const view = await elsewhere.subscribe('tasks', { where: { projectId } })
+
+      // At once, on both: one of them waits for the other.
+      const replies = await Promise.all([alice, elsewhere].map((each) => each.request('tasks', 'create', write)))
+      const [key] = replies.map(createdKey)
+      expect(await elsewhere.request('tasks', 'create', write)).toMatchObject({ ok: true, key })
+      expect(replies.map(told)).toEqual([told(replies[0]), told(replies[0])])
+      const other = { ...write, data: { projectId, title: 'another' } }
+      for (const each of [alice, elsewhere]) {
+        expect(outcomeOf(await each.request('tasks', 'create', other))).toBe('conflict')
+      }
+      // The key of another one is another key.
+      const bob = await client('bob', watcher)
+      await create(alice, 'memberships', { projectId, userId: world.userId('bob') })
+      const his = createdKey(await bob.request('tasks', 'create', write))
+      await view.until(() => view.rows.size === 2)
+      expect(view.keys).toEqual([key, his])
     },
   },
-  {
-    title: 'refuses a token that is signed out',
-    over: 'script',
-    async run({ add, world }) {
-      const token = await world.node(writer).login('carol')
-      const carol = add(new ScriptClient(world.node(watcher).line, token))
-      expect(outcomeOf(await carol.request('projects', 'list'))).toBe('ok')
-      await signOut(world, token)
-      expect(outcomeOf(await carol.request('projects', 'list'))).toBe('unauthenticated')
-    },
-  },
+  ...sessionScenarios,
 ]
 
-async function signOut(world: Stage['world'], token: string): Promise<void> {
-  const { http } = world.node(writer).line
-  const response = await postJson(`${http}/logout`, undefined, { authorization: `Bearer ${token}` })
-  expect(response.status).toBe(204)
+/** What two replies to one write have in common. */
+function told(reply: ReplyMessage | undefined): unknown {
+  return reply?.ok === true ? { key: reply.key, tx: reply.tx, data: reply.data } : reply
 }

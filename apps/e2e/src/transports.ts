@@ -26,7 +26,9 @@ export type LinkName = keyof typeof links
 export type TransportName = LinkName | 'script'
 
 /** What clients of every transport can do. */
-export type AnyClient = Pick<WireClient, 'request' | 'subscribe'> & { close(): Promise<unknown> }
+export type AnyClient = Pick<WireClient, 'request' | 'subscribe' | 'messages' | 'closed'> & {
+  close(): Promise<unknown>
+}
 
 /** Connects as whoever the token says. */
 export async function connectOver(transport: TransportName, line: BoardLine, token?: string): Promise<AnyClient> {

@@ -22,6 +22,8 @@ export interface WireOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** The transport. @default Node's own WebSocket */
   readonly open?: OpenLink
+  /** Goes in the first frame, behind `hello`. */
+  readonly first?: readonly ClientMessage[]
 }
 
 /** Connects and waits until it is welcome. */
@@ -40,11 +42,11 @@ export class WireClient {
   readonly #link: WireLink
   #lastId = 0
 
-  constructor(line: BoardLine, { token, headers = {}, open = openNodeWebSocket }: WireOptions) {
+  constructor(line: BoardLine, { token, headers = {}, open = openNodeWebSocket, first = [] }: WireOptions) {
     let tellClosed: (end: LinkEnd) => void = () => undefined
     this.closed = new Promise((resolve) => (tellClosed = resolve))
     this.#link = open(line, {
-      hello: [{ type: 'hello', versions: [1], ...(token === undefined ? {} : { token }) }],
+      hello: [{ type: 'hello', versions: [1], ...(token === undefined ? {} : { token }) }, ...first],
       headers,
       received: (frame) => this.#receive(frame),
       closed: ({ code, reason }) => tellClosed(code < 4000 ? (this.#goodbye ?? { code, reason }) : { code, reason }),
@@ -53,6 +55,8 @@ export class WireClient {
       this.until((message): message is WelcomeMessage => message.type === 'welcome'),
       this.closed.then(({ code, reason }) => Promise.reject(new Error(`closed with ${code} ${reason}`))),
     ])
+    // Whoever wants to know of the end alone asks for that.
+    this.welcomed.catch(() => undefined)
   }
 
   /** All that has come so far. */

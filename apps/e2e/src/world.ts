@@ -20,8 +20,8 @@ export interface World {
   node(n: number): BoardProcess
   /** The Redis between the boards, if there is one. */
   readonly redis: RedisServer | undefined
-  /** One more board of the same kind. */
-  addNode(): Promise<BoardProcess>
+  /** One more board of the same kind. @param more - flags. */
+  addNode(...more: readonly string[]): Promise<BoardProcess>
   token(person: Person): string
   userId(person: Person): number
   stop(): Promise<void>
@@ -32,9 +32,9 @@ export async function startWorld({ layer, orm, database: kind }: Setup): Promise
   const redis = layer === 'redis' ? await startRedis() : undefined
   const flags = ['--db', database.url, '--layer', redis?.url ?? 'memory', '--seed', 'empty']
   const nodes: BoardProcess[] = []
-  const addNode = async (): Promise<BoardProcess> => {
+  const addNode = async (...more: readonly string[]): Promise<BoardProcess> => {
     const its = orm === 'mixed' ? (nodes.length === 0 ? 'mikro-orm' : 'sequelize') : orm
-    const board = await startBoard(['--orm', its, ...flags])
+    const board = await startBoard(['--orm', its, ...flags, ...more])
     nodes.push(board)
     return board
   }

@@ -14,7 +14,7 @@ interface Head {
 export class HttpSession {
   readonly #url: string
   readonly #options: LinkOptions
-  readonly #headers: Readonly<Record<string, string>>
+  #headers: Readonly<Record<string, string>>
   readonly #over = new AbortController()
   #id = ''
   #cursor = 0
@@ -24,7 +24,7 @@ export class HttpSession {
   constructor(url: string, options: LinkOptions, opened: (session: HttpSession) => void) {
     this.#url = url
     this.#options = options
-    this.#headers = { ...options.headers, ...authorization(options) }
+    this.#headers = { ...options.headers, ...authorization(options.hello) }
     this.#sending = this.#post('', textOf(options.hello), { 'rtapi-cursor': '0' })
       .then((answer) => this.take(0, answer))
       .then(() => opened(this))
@@ -50,6 +50,7 @@ export class HttpSession {
   }
 
   send(frame: readonly ClientMessage[]): void {
+    this.#headers = { ...this.#headers, ...authorization(frame) }
     // One after the other: the server takes them by their numbers.
     this.#sending = this.#sending
       .then(() =>
@@ -108,8 +109,10 @@ export class HttpSession {
   }
 }
 
-function authorization({ hello: [first] }: LinkOptions): Readonly<Record<string, string>> {
-  return first?.type === 'hello' && first.token !== undefined ? { authorization: `Bearer ${first.token}` } : {}
+/** A token that is told in a frame goes along with each request from then on. */
+function authorization(frame: readonly ClientMessage[]): Readonly<Record<string, string>> {
+  const told = frame.find((message) => message.type === 'hello' || message.type === 'auth')
+  return typeof told?.token === 'string' ? { authorization: `Bearer ${told.token}` } : {}
 }
 
 function textOf(frame: readonly ClientMessage[]): string {
