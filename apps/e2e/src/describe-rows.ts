@@ -1,26 +1,26 @@
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expire } from './expiry.ts'
 import type { Row } from './matrix.ts'
 import { scenarios } from './scenarios.ts'
 import { interruptibleView } from './resuming.ts'
 import { create, play } from './stage.ts'
 import { connectOver, links } from './transports.ts'
 import { connect } from './wire-client.ts'
-import { type World, startWorld } from './world.ts'
+import type { World } from './world.ts'
+import { Worlds } from './worlds.ts'
 
 /** Plays every scenario on every row, over each of its transports. */
 export function describeRows(rows: readonly Row[]): void {
+  const worlds = new Worlds(rows)
+  afterAll(() => worlds.stopAll())
+
   describe.each(rows)('$layer, $orm, $database', (row) => {
     let world: World
     let expiry: Promise<void>
     beforeAll(async () => {
-      world = await startWorld(row)
-      // It is played meanwhile, and looked at in the end.
-      expiry = expire(world, row)
-      expiry.catch(() => undefined)
+      ;({ world, expiry } = await worlds.of(row))
     })
-    afterAll(() => world.stop())
+    afterAll(() => worlds.stop(row))
 
     describe.each(row.transports)('over %s', (transport) => {
       const kind = transport === 'script' ? 'script' : 'links'
@@ -28,12 +28,11 @@ export function describeRows(rows: readonly Row[]): void {
       for (const { title, run } of possible) test(title, () => play(world, transport, run))
     })
 
-    test('a sign-in that runs out ends what it shows, one that is renewed in place does not', () => expiry)
-
     if (row.layer === 'redis') {
       test('clients of a board that is killed go on at another from their position', () => killOne(world, row))
       test('keys travel between boards, and no rows', () => listenIn(world))
     }
+    test('a sign-in that runs out ends what it shows, one that is renewed in place does not', () => expiry)
   })
 }
 
