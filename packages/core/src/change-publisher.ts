@@ -14,6 +14,33 @@ import type { Key } from './value.ts'
 
 type ChangedKey = { readonly key: Key; readonly action: Change['action'] }
 
+/** Changes of one entity, and what the layer says to them. */
+interface Emitted {
+  readonly changes: readonly (Change | CoarseChange)[]
+  readonly taken: Taken
+}
+
+/** Whether the layer has taken all entries of a batch. */
+class Taken {
+  #refused = false
+  readonly #underway: Promise<unknown>[] = []
+
+  /** An entry that the layer takes when the promise resolves, and not if it rejects. */
+  add(entry: boolean | Promise<unknown>): void {
+    if (entry === false) this.#refused = true
+    else if (entry !== true) this.#underway.push(entry)
+  }
+
+  everything(): MaybePromise<boolean> {
+    if (this.#refused) return false
+    if (this.#underway.length === 0) return true
+    return Promise.all(this.#underway).then(
+      () => true,
+      () => false,
+    )
+  }
+}
+
 /** What hangs on one entity. */
 interface EntityRoutes {
   readonly entityGroup: string
@@ -70,13 +97,15 @@ export class ChangePublisher {
     }
   }
 
-  /** For `ChangeSource.start`: never throws, never waits. */
-  readonly emit = (batch: ChangeBatch): void => {
+  /** For `ChangeSource.start`: never throws, never waits; answers whether the layer has taken everything. */
+  readonly emit = (batch: ChangeBatch): MaybePromise<boolean> => {
     const entities = byEntity(batch.changes)
+    const taken = new Taken()
     // Who may see what goes first: no row is judged by a scope, or sent to a session, that the same transaction has ended.
-    for (const [entity, changes] of entities) this.#publishSessions(entity, changes)
-    for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, changes)
-    for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, changes)
+    for (const [entity, changes] of entities) this.#publishSessions(entity, changes, taken)
+    for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, { changes, taken })
+    for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, { changes, taken })
+    return taken.everything()
   }
 
   /** Settles when everything emitted until now has been handed to the members of this process's feeds. */
@@ -101,7 +130,7 @@ export class ChangePublisher {
     return routes
   }
 
-  #publishSessions(entity: string, changes: readonly (Change | CoarseChange)[]): void {
+  #publishSessions(entity: string, changes: readonly (Change | CoarseChange)[], taken: Taken): void {
     const routes = this.#routes.get(entity)
     if (routes === undefined) return
     // A transaction that concerns many sends each command once.
@@ -118,8 +147,11 @@ export class ChangePublisher {
     for (const entry of commands.values()) {
       try {
         const sent = this.#around.command(entry)
-        if (sent instanceof Promise) this.#await(sent.catch((error: unknown) => this.#commandFailed(error)))
+        if (!(sent instanceof Promise)) continue
+        taken.add(sent)
+        this.#await(sent.catch((error: unknown) => this.#commandFailed(error)))
       } catch (error) {
+        taken.add(false)
         this.#commandFailed(error)
       }
     }
@@ -129,44 +161,51 @@ export class ChangePublisher {
     this.#around.report(error, { during: 'sessions.command' })
   }
 
-  #publishScopes(entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
+  #publishScopes(entity: string, tx: string, { changes, taken }: Emitted): void {
     const routes = this.#routes.get(entity)
     for (const { resource, dependency } of routes?.dependents ?? []) {
       const users = this.#answer('dependsOn', () => concernedUsers(dependency, changes), 'all')
-      if (routes !== undefined) this.#publish(routes, scopeGroup(resource), { type: 'scope', tx, resource, users })
+      if (routes !== undefined)
+        taken.add(this.#publish(routes, scopeGroup(resource), { type: 'scope', tx, resource, users }))
     }
   }
 
-  #publishChanges(entity: string, tx: string, changes: readonly (Change | CoarseChange)[]): void {
+  #publishChanges(entity: string, tx: string, { changes, taken }: Emitted): void {
     const routes = this.#routes.get(entity)
     if (routes === undefined || routes.readers.length === 0) return
     const exact = changes.filter((change) => change.type === 'change')
     if (exact.length < changes.length || exact.length > this.#around.limits.coarseKeys) {
-      this.#publish(routes, routes.entityGroup, { type: 'coarse', tx, entity })
-      if (routes.namings.length > 0) this.#publish(routes, routes.strayGroup, { type: 'coarse', tx, entity })
+      taken.add(this.#publish(routes, routes.entityGroup, { type: 'coarse', tx, entity }))
+      if (routes.namings.length > 0) taken.add(this.#publish(routes, routes.strayGroup, { type: 'coarse', tx, entity }))
       return
     }
     const all = exact.map(({ key, action }): ChangedKey => ({ key, action }))
     const whole: LayerEntry = { type: 'changes', tx, entity, changes: all }
-    this.#publish(routes, routes.entityGroup, whole)
+    taken.add(this.#publish(routes, routes.entityGroup, whole))
     if (routes.namings.length === 0) return
     for (const [group, changes] of this.#narrowKeys(routes, entity, exact, all)) {
-      this.#publish(routes, group, changes.length === all.length ? whole : { type: 'changes', tx, entity, changes })
+      const entry = changes.length === all.length ? whole : ({ type: 'changes', tx, entity, changes } as const)
+      taken.add(this.#publish(routes, group, entry))
     }
   }
 
-  #publish(routes: EntityRoutes, group: string, entry: LayerEntry): void {
+  /** Answers whether the layer has taken it. */
+  #publish(routes: EntityRoutes, group: string, entry: LayerEntry): boolean | Promise<unknown> {
     try {
       const position = this.#around.hub.publish(group, entry)
-      if (position instanceof Promise)
+      if (position instanceof Promise) {
         this.#track(
           position.then((at) => this.#around.hub.reached(group, at)),
           routes,
           entry,
         )
-      else this.#track(this.#around.hub.reached(group, position), routes, entry)
+        return position
+      }
+      this.#track(this.#around.hub.reached(group, position), routes, entry)
+      return true
     } catch (error) {
       this.#failed(error, routes, entry)
+      return false
     }
   }
 

@@ -40,8 +40,13 @@ export interface ChangeBatch {
  * ORM, wait inside its hooks, or query outside the running transaction before it has ended.
  */
 export interface ChangeSource {
-  /** Begins to emit. `emit` never throws and never waits. Called once. */
-  start(emit: (batch: ChangeBatch) => void): MaybePromise<void>
+  /**
+   * Begins to emit. Called once. `emit` never throws and never waits. It answers `false` if the channel layer has not
+   * taken everything, and anything else if it has: at once, or by a promise that never rejects. A source that keeps what
+   * it announces, so that nothing is lost if the process dies, waits for that and announces again what was not taken;
+   * others need not look.
+   */
+  start(emit: (batch: ChangeBatch) => unknown): MaybePromise<void>
   /** Ends: nothing is emitted afterwards. */
   stop(): MaybePromise<void>
 }
