@@ -10,7 +10,7 @@ const comments = { type: 'coarse', entity: 'Comment' }
 
 function emitted(...changes: ChangeBatch['changes']): ChangeBatch['changes'] {
   const heard: ChangeBatch['changes'][number][] = []
-  const source: ChangeSource = { start: (emit) => emit({ tx: 't', changes }), stop: () => undefined }
+  const source: ChangeSource = { start: (emit) => void emit({ tx: 't', changes }), stop: () => undefined }
   void commentsMoveAlong(source, stores).start((batch) => heard.push(...batch.changes))
   return heard
 }
