@@ -4,6 +4,7 @@ import {
   type Api,
   type Codec,
   type OriginPolicy,
+  WriteQueue,
   assertOrigins,
   closeCodes,
 } from '@rtapi/core'
@@ -15,7 +16,6 @@ import type { EngineConnection } from './engine-link.ts'
 import { FrameWriter } from './packets.ts'
 import { unsafeOptions } from './server-options.ts'
 import { type SocketContext, SocketIoSocket } from './socket-io-socket.ts'
-import { WriteQueue } from './write-queue.ts'
 
 export interface SocketIoOptions {
   /**
@@ -78,7 +78,7 @@ export function serveSocketIo(api: Api, target: SocketIoTarget, options: SocketI
 }
 
 class Service implements SocketIoService, SocketContext {
-  readonly queue = new WriteQueue()
+  readonly queue: WriteQueue
   readonly maxFrame: number
   private readonly api: Api
   private readonly namespace: Namespace
@@ -99,6 +99,7 @@ class Service implements SocketIoService, SocketContext {
 
   constructor(api: Api, namespace: Namespace, options: SocketIoOptions) {
     this.api = api
+    this.queue = new WriteQueue(api.clock)
     this.namespace = namespace
     this.maxFrame = api.limits.frame
     this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }

@@ -3,15 +3,16 @@ import {
   type CloseCode,
   type Codec,
   type EncodedFrame,
+  type Flushable,
   type SocketEvents,
   type TransportSocket,
+  type WriteQueue,
   closeCodes,
   comesBack,
 } from '@rtapi/core'
 import type { Socket } from 'socket.io'
 import { type EngineConnection, EngineLink, terminate } from './engine-link.ts'
 import { EVENT, type FrameWriter } from './packets.ts'
-import type { WriteQueue, Writer } from './write-queue.ts'
 
 /** What the sockets of one service share. */
 export interface SocketContext {
@@ -39,7 +40,7 @@ const SHUTDOWN = 'server shutting down'
 const GOODBYE_MAX = 512
 
 /** One client of the transport: one socket.io socket, which may share its connection with those of other namespaces. */
-export class SocketIoSocket implements TransportSocket, Writer {
+export class SocketIoSocket implements TransportSocket, Flushable {
   readonly id: string = randomUUID()
   readonly terms: SocketTerms
   readonly conn: EngineConnection

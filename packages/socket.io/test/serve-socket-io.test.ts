@@ -373,6 +373,7 @@ describe('close', () => {
     client.pause()
     while (socket.bufferedAmount < 1_048_576) {
       for (let i = 0; i < 8; i++) socket.send({ data: 'x'.repeat(65_536) })
+      clock.tick()
       await settle()
     }
     let isClosed = false

@@ -7,6 +7,7 @@ import {
   type Api,
   type Codec,
   type OriginPolicy,
+  WriteQueue,
   assertOrigins,
   closeCodes,
   forwardedAddress,
@@ -15,7 +16,6 @@ import {
 } from '@rtapi/core'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import { type Refusal, chooseCodec, describeHandshake, malformation, refuse, sourceOf } from './handshake.ts'
-import { WriteQueue } from './write-queue.ts'
 import { OwnedWebSocket, type SocketContext, WsSocket } from './ws-socket.ts'
 
 export interface WebSocketOptions {
@@ -77,7 +77,7 @@ export function serveWebSocket(
 }
 
 class Service implements WebSocketService, SocketContext {
-  readonly queue = new WriteQueue()
+  readonly queue: WriteQueue
   readonly controlFrames: number
   private readonly api: Api
   private readonly httpServer: HttpServer | HttpsServer
@@ -95,6 +95,7 @@ class Service implements WebSocketService, SocketContext {
 
   constructor(api: Api, httpServer: HttpServer | HttpsServer, options: WebSocketOptions) {
     this.api = api
+    this.queue = new WriteQueue(api.clock)
     this.httpServer = httpServer
     this.path = options.path ?? '/rt'
     this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }

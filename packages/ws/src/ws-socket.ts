@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { type Codec, type EncodedFrame, type SocketEvents, type TransportSocket, closeCodes } from '@rtapi/core'
+import {
+  type Codec,
+  type EncodedFrame,
+  type Flushable,
+  type SocketEvents,
+  type TransportSocket,
+  type WriteQueue,
+  closeCodes,
+} from '@rtapi/core'
 import { type RawData, WebSocket } from 'ws'
 import { type FrameChain, chainOf } from './frame-chain.ts'
-import type { WriteQueue, Writer } from './write-queue.ts'
 
 /** The WebSocket of ws, which knows its owner: so its event listeners are plain functions, one for all sockets. */
 export class OwnedWebSocket extends WebSocket {
@@ -28,7 +35,7 @@ const EMPTY = Buffer.alloc(0)
  * One client of the transport. Frames go straight to the network socket, as whole unfragmented WebSocket frames; ws reads
  * the other direction, answers the closing handshake and owns the socket's life.
  */
-export class WsSocket implements TransportSocket, Writer {
+export class WsSocket implements TransportSocket, Flushable {
   readonly id: string = randomUUID()
   readonly codec: Codec
   readonly address: string

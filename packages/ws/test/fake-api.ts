@@ -6,6 +6,7 @@ import {
   type TransportSocket,
   defaultLimits,
   jsonCodec,
+  systemClock,
 } from '@rtapi/core'
 import { type FakeClock, fakeClock } from '@rtapi/testing'
 import { Queue } from './queue.ts'
@@ -23,12 +24,19 @@ export interface AcceptedClient {
   readonly heard: Queue<Heard>
 }
 
+/** Its time stands still until the test moves it; its ticks end by themselves. */
+function clockWithTicks(): FakeClock {
+  const clock = fakeClock()
+  clock.defer = (run) => systemClock.defer(run)
+  return clock
+}
+
 /** The part of an API that a transport sees; it answers nothing by itself. */
 export class FakeApi implements Api {
   readonly ready: Promise<void> = Promise.resolve()
   readonly limits: Limits
   readonly codecs: readonly Codec[]
-  readonly clock: FakeClock = fakeClock()
+  readonly clock: FakeClock = clockWithTicks()
   readonly clients = new Queue<AcceptedClient>()
   /** Called in the middle of `accept`. */
   onAccept: ((client: AcceptedClient) => void) | undefined
