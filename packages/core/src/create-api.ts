@@ -12,6 +12,7 @@ import { logReport } from './log-line.ts'
 import { LoopWatch } from './loop-watch.ts'
 import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
+import { comeBackAfter } from './open-sockets.ts'
 import { type Limits, closeCodes, defaultLimits } from './protocol.ts'
 import { Requests } from './requests.ts'
 import type { Resource } from './resource.ts'
@@ -140,7 +141,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   /** What waits for slow clients must not take the memory of the others. */
   function shed(): void {
     const { closed, held } = connections.shed(limits.sendBudget, (connection) =>
-      connection.goodbye(closeCodes.slowConsumer, 'server short of memory', spread()),
+      connection.goodbye(closeCodes.slowConsumer, 'server short of memory', comeBackAfter()),
     )
     if (closed === 0) return
     diagnose?.({ type: 'load.shed', connections: closed, bytes: held })
@@ -198,7 +199,8 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   }
 
   async function close(): Promise<void> {
-    for (const connection of connections) connection.goodbye(closeCodes.draining, 'server shutting down', spread())
+    for (const connection of connections)
+      connection.goodbye(closeCodes.draining, 'server shutting down', comeBackAfter())
     cancelSweep?.()
     await ready.catch(() => undefined)
     for (const source of sources) await source.stop()
@@ -220,7 +222,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       if (closing === undefined) {
         connections.add(connection)
         scheduleSweep()
-      } else connection.goodbye(closeCodes.draining, 'server shutting down', spread())
+      } else connection.goodbye(closeCodes.draining, 'server shutting down', comeBackAfter())
       return connection
     },
     sessions: {
@@ -256,11 +258,6 @@ function resolveAll(resources: readonly Resource[]): ReadonlyMap<string, Resourc
     models.set(resource.name, resolveResource(resource))
   }
   return models
-}
-
-/** Clients that are sent away together come back one by one: milliseconds, spread over five seconds. */
-function spread(): number {
-  return Math.floor(Math.random() * 5_000)
 }
 
 function isKnown(info: SessionInfo | undefined): info is SessionInfo {

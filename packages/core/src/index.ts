@@ -12,6 +12,7 @@ export { compileFilter, matchesFilter } from './match-filter.ts'
 export * from './memory-layer.ts'
 export * from './memory-results.ts'
 export * from './memory-store.ts'
+export * from './open-sockets.ts'
 export * from './origin-policy.ts'
 export * from './permission.ts'
 export {

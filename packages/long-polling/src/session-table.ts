@@ -1,12 +1,9 @@
-import { type AcceptGate, type Api, type Clock, type Codec, type Limits, closeCodes } from '@rtapi/core'
+import { type AcceptGate, type Api, type Clock, type Codec, type Limits, closeCodes, comeBackAfter } from '@rtapi/core'
 import { HttpRefusal, refuseForNow, unknownSession } from './answers.ts'
 import { whoIs } from './ask.ts'
 import { Credentials } from './credentials.ts'
 import { type Exchange, handshakeOf } from './exchange.ts'
 import { HttpSession, type SessionSurroundings } from './http-session.ts'
-
-/** Milliseconds over which clients that are sent away together are to come back. */
-const RETURN_SPREAD = 5_000
 
 export interface SessionTableOptions {
   readonly api: Api
@@ -151,8 +148,7 @@ export class SessionTable implements SessionSurroundings {
   }
 
   async #drain(timeout: number): Promise<void> {
-    for (const session of this.#sessions.values())
-      session.goodbye(closeCodes.draining, 'draining', Math.floor(Math.random() * RETURN_SPREAD))
+    for (const session of this.#sessions.values()) session.goodbye(closeCodes.draining, 'draining', comeBackAfter())
     await new Promise<void>((resolve) => {
       if (this.#untold.size === 0) return resolve()
       const stopTimer = this.clock.setTimer(timeout, resolve)

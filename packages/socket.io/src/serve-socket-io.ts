@@ -3,6 +3,7 @@ import {
   type AcceptLimits,
   type Api,
   type Codec,
+  OpenSockets,
   type OriginPolicy,
   WriteQueue,
   assertOrigins,
@@ -55,8 +56,6 @@ export interface SocketIoService {
   close(options?: { /** @default 30_000 */ readonly timeout?: number }): Promise<void>
 }
 
-const RETURN_SPREAD = 5_000
-
 /** Namespaces that have been served, now or before: socket.io's middleware cannot be taken off again. */
 const served = new WeakSet<Namespace>()
 
@@ -89,17 +88,17 @@ class Service implements SocketIoService, SocketContext {
   private readonly binary: ReadonlyMap<Codec, boolean>
   /** A dynamic namespace has children, each with packets of its own. */
   private readonly writers = new WeakMap<Namespace, FrameWriter>()
-  private readonly sockets = new Set<SocketIoSocket>()
+  private readonly sockets: OpenSockets<SocketIoSocket>
   private readonly admitted = new WeakSet<Socket>()
   private readonly tallies = new WeakMap<EngineConnection, ConnectionTally>()
   private closeDoor: (() => void) | null = null
   private closing: Promise<void> | null = null
-  private onEmpty: (() => void) | null = null
   private readonly onConnection = (socket: Socket): void => this.accept(socket)
 
   constructor(api: Api, namespace: Namespace, options: SocketIoOptions) {
     this.api = api
     this.queue = new WriteQueue(api.clock)
+    this.sockets = new OpenSockets(api.clock)
     this.namespace = namespace
     this.maxFrame = api.limits.frame
     this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }
@@ -142,7 +141,6 @@ class Service implements SocketIoService, SocketContext {
 
   gone(socket: SocketIoSocket): void {
     this.sockets.delete(socket)
-    if (this.sockets.size === 0) this.onEmpty?.()
   }
 
   close({ timeout = 30_000 }: { readonly timeout?: number } = {}): Promise<void> {
@@ -150,19 +148,7 @@ class Service implements SocketIoService, SocketContext {
   }
 
   private async drain(timeout: number): Promise<void> {
-    for (const socket of this.sockets) {
-      socket.goodbye(closeCodes.draining, 'draining', Math.floor(Math.random() * RETURN_SPREAD))
-    }
-    await new Promise<void>((resolve) => {
-      if (this.sockets.size === 0) return resolve()
-      const stopTimer = this.api.clock.setTimer(timeout, () => {
-        for (const socket of this.sockets) socket.terminate()
-      })
-      this.onEmpty = () => {
-        stopTimer()
-        resolve()
-      }
-    })
+    await this.sockets.drain(timeout)
     this.namespace.off('connection', this.onConnection)
     this.closeDoor?.()
   }
@@ -176,7 +162,7 @@ class Service implements SocketIoService, SocketContext {
       return { code: closeCodes.abuse, message: 'Too many attempts to connect.' }
     }
     if (tally.isFull) return { code: closeCodes.abuse, message: 'Too many namespaces over one connection.' }
-    if (this.closing !== null) return { code: closeCodes.draining, message: 'The server is shutting down.' }
+    if (this.sockets.isDraining) return { code: closeCodes.draining, message: 'The server is shutting down.' }
     const origin = originRefusal(socket, this.policy)
     if (origin !== undefined) return origin
     const codec = chooseCodec(socket, this.api.codecs)
@@ -218,7 +204,7 @@ class Service implements SocketIoService, SocketContext {
     const link = new SocketIoSocket(socket, terms, this)
     this.sockets.add(link)
     if (refusal !== undefined) return link.goodbye(refusal.code, 'refused')
-    if (this.closing !== null) return link.goodbye(closeCodes.draining, 'draining')
+    if (this.sockets.isDraining) return link.goodbye(closeCodes.draining, 'draining')
     if (full !== undefined) return link.goodbye(closeCodes.draining, 'too many connections')
     link.attach(this.api.accept(link, describeHandshake(socket, address), codec))
   }

@@ -6,10 +6,10 @@ import {
   AcceptGate,
   type Api,
   type Codec,
+  OpenSockets,
   type OriginPolicy,
   WriteQueue,
   assertOrigins,
-  closeCodes,
   forwardedAddress,
   originProblem,
   subprotocol,
@@ -57,7 +57,6 @@ const MAX_BUFFERED_CHUNKS = 1_024
 const CLOSE_TIMEOUT = 5_000
 /** A frame that stands unfinished for one to two of these closes its connection. */
 const PROGRESS_INTERVAL = 5_000
-const RETURN_SPREAD = 5_000
 
 /** The paths taken by each listener of ours, so that two services on one server know of each other. */
 const pathOf = new WeakMap<object, string>()
@@ -86,16 +85,16 @@ class Service implements WebSocketService, SocketContext {
   private readonly gate: AcceptGate
   private readonly ws: WebSocketServer
   private readonly codecs: ReadonlyMap<Codec, { readonly binary: boolean }>
-  private readonly sockets = new Set<WsSocket>()
+  private readonly sockets: OpenSockets<WsSocket>
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     this.upgrade(request, socket, head)
   private stopProgressTimer: (() => void) | null = null
   private closed: Promise<void> | null = null
-  private onEmpty: (() => void) | null = null
 
   constructor(api: Api, httpServer: HttpServer | HttpsServer, options: WebSocketOptions) {
     this.api = api
     this.queue = new WriteQueue(api.clock)
+    this.sockets = new OpenSockets(api.clock)
     this.httpServer = httpServer
     this.path = options.path ?? '/rt'
     this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }
@@ -152,7 +151,6 @@ class Service implements WebSocketService, SocketContext {
     if (this.sockets.size > 0) return
     this.stopProgressTimer?.()
     this.stopProgressTimer = null
-    this.onEmpty?.()
   }
 
   close({ timeout = 30_000 }: { readonly timeout?: number } = {}): Promise<void> {
@@ -160,19 +158,7 @@ class Service implements WebSocketService, SocketContext {
   }
 
   private async drain(timeout: number): Promise<void> {
-    for (const socket of this.sockets) {
-      socket.goodbye(closeCodes.draining, 'draining', Math.floor(Math.random() * RETURN_SPREAD))
-    }
-    await new Promise<void>((resolve) => {
-      if (this.sockets.size === 0) return resolve()
-      const stopTimer = this.api.clock.setTimer(timeout, () => {
-        for (const socket of this.sockets) socket.terminate()
-      })
-      this.onEmpty = () => {
-        stopTimer()
-        resolve()
-      }
-    })
+    await this.sockets.drain(timeout)
     this.httpServer.off('upgrade', this.onUpgrade)
   }
 
@@ -206,7 +192,7 @@ class Service implements WebSocketService, SocketContext {
   }
 
   private refusalOf(request: IncomingMessage): Refusal | undefined {
-    if (this.closed !== null) return later('The server is shutting down.')
+    if (this.sockets.isDraining) return later('The server is shutting down.')
     const problem = originProblem(sourceOf(request), this.policy)
     return problem === undefined ? undefined : { status: 403, message: problem }
   }
