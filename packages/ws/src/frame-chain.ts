@@ -1,4 +1,4 @@
-import type { EncodedFrame } from '@rtapi/core'
+import { type EncodedFrame, frameHeaderLength, writeFrameHeader } from '@rtapi/core'
 
 /**
  * Wire bytes of the frames that a socket got since its last write, as a list that runs backwards. Sockets which got the
@@ -56,25 +56,12 @@ export function chainOf(frame: EncodedFrame): FrameChain {
   return chain
 }
 
-const FIN_TEXT = 0x81
-const FIN_BINARY = 0x82
-
 /** One unfragmented, unmasked frame (RFC 6455, 5.2): text for a string, binary for bytes. */
 export function frameBytes(data: string | Uint8Array): Buffer {
   const length = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
-  const headerLength = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const headerLength = frameHeaderLength(length)
   const bytes = Buffer.allocUnsafe(headerLength + length)
-  bytes[0] = typeof data === 'string' ? FIN_TEXT : FIN_BINARY
-  if (headerLength === 2) {
-    bytes[1] = length
-  } else if (headerLength === 4) {
-    bytes[1] = 126
-    bytes.writeUInt16BE(length, 2)
-  } else {
-    bytes[1] = 127
-    bytes.writeUInt32BE(Math.floor(length / 2 ** 32), 2)
-    bytes.writeUInt32BE(length % 2 ** 32, 6)
-  }
+  writeFrameHeader(bytes, length, typeof data === 'string')
   if (typeof data === 'string') bytes.write(data, headerLength)
   else bytes.set(data, headerLength)
   return bytes
