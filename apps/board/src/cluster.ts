@@ -1,8 +1,8 @@
+import { type PrivateServer, type PrivateServerKind, startPrivateServer } from '../../private-servers/private-server.ts'
 import { endWhenTold } from './ending.ts'
 import { announce } from './board-line.ts'
 import { type NodeProcess, spawnNode } from './node-process.ts'
 import type { Flags } from './flags.ts'
-import { type PrivateServer, type PrivateServerKind, startPrivateServer } from './private-servers/private-server.ts'
 
 /**
  * Runs several board processes on one database with Redis between them, until it is told to end. A node that ends by
@@ -46,9 +46,11 @@ export async function runCluster(flags: Flags): Promise<void> {
   }
 
   try {
-    const layer = flags.layer.kind === 'redis' ? flags.layer.url : await startServer({ kind: 'redis' })
+    const layer = flags.layer.kind === 'redis' ? flags.layer.url : await startServer({ kind: 'redis', app: 'board' })
     const db =
-      flags.db.kind === 'embedded-postgres' ? await startServer({ ...flags.db, kind: 'postgres' }) : flags.db.url
+      flags.db.kind === 'embedded-postgres'
+        ? await startServer({ kind: 'postgres', app: 'board', folder: flags.db.folder })
+        : flags.db.url
     const { orm, seed, tokenTtl } = flags
     const shared = ['--orm', orm, '--db', db, '--layer', layer, '--seed', seed, '--token-ttl', String(tokenTtl)]
     // The first one makes the tables and plants the seed; the others find them.

@@ -1,9 +1,9 @@
 // Starts the board: `npm run board -- --port 4000`. Standard output carries one line of JSON, everything else goes to
 // standard error.
+import { ServerError } from '../../private-servers/private-server.ts'
 import { runCluster } from './cluster.ts'
 import { FlagError, parseFlags, usage } from './flags.ts'
 import { runNode } from './node.ts'
-import { ServerError } from './private-servers/private-server.ts'
 
 try {
   const flags = parseFlags(process.argv.slice(2))

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { type ChannelLayer, type Limits, type Report, type ResultKeeper, defaultLimits, memoryLayer } from '@rtapi/core'
 import { redisLayer, redisResults } from '@rtapi/redis'
+import { type PrivateServer, startPrivateServer } from '../../private-servers/private-server.ts'
 import { createBoardApi } from './board-api.ts'
 import { addressesOf, announce } from './board-line.ts'
 import type { BoardDatabase } from './domain/board-database.ts'
@@ -12,7 +13,6 @@ import { requestListener } from './http/request-listener.ts'
 import { signIn } from './http/sign-in.ts'
 import { loadStaticPage } from './http/static-page.ts'
 import { hashPassword } from './passwords.ts'
-import { type PrivateServer, startPrivateServer } from './private-servers/private-server.ts'
 import { seedOf } from './seed.ts'
 import { createTokens } from './tokens.ts'
 import { serveTransports } from './transports.ts'
@@ -64,7 +64,7 @@ async function serve(flags: Flags, privateServers: PrivateServer[]): Promise<voi
 
 async function addressOf(db: Flags['db'], privateServers: PrivateServer[]): Promise<DatabaseAddress> {
   if (db.kind !== 'embedded-postgres') return db
-  const server = await startPrivateServer({ kind: 'postgres', folder: db.folder })
+  const server = await startPrivateServer({ kind: 'postgres', app: 'board', folder: db.folder })
   privateServers.push(server)
   return { kind: 'postgres', url: server.url }
 }

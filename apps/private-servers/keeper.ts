@@ -1,4 +1,4 @@
-// Keeps one server for the board: starts it, says where it is, and ends it when the channel to the board is closed.
+// Keeps one server for an app: starts it, says where it is, and ends it when the channel to the app is closed.
 import { startPostgres } from './postgres.ts'
 import type { KeeperMessage, PrivateServerKind } from './private-server.ts'
 import { startRedis } from './redis.ts'
@@ -13,7 +13,7 @@ export interface KeptServer {
 
 async function keep(wanted: PrivateServerKind): Promise<void> {
   const left = new Promise((resolve) => (process.connected ? process.once('disconnect', resolve) : resolve(undefined)))
-  const server = await (wanted.kind === 'redis' ? startRedis() : startPostgres(wanted.folder))
+  const server = await (wanted.kind === 'redis' ? startRedis(wanted.app) : startPostgres(wanted.app, wanted.folder))
   say({ url: server.url })
   await Promise.race([left, server.ended])
   await server.stop()
@@ -23,7 +23,7 @@ function say(message: KeeperMessage): void {
   if (process.connected) process.send?.(message)
 }
 
-// Whoever ends the board ends the keeper by it, after the clients have been drained.
+// Whoever ends the app ends the keeper by it, after the clients have been drained.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 
 try {

@@ -2,14 +2,16 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** A server that the board starts for itself and ends with itself. */
+/** A server that an app starts for itself and ends with itself. */
 export interface PrivateServer {
   readonly url: string
   stop(): Promise<void>
 }
 
-/** Which one: Redis keeps nothing, PostgreSQL keeps its data in a folder. */
-export type PrivateServerKind = { readonly kind: 'redis' } | { readonly kind: 'postgres'; readonly folder: string }
+/** Which one, and the name of the app. Redis keeps nothing; PostgreSQL keeps its data if a folder is given. */
+export type PrivateServerKind =
+  | { readonly kind: 'redis'; readonly app: string }
+  | { readonly kind: 'postgres'; readonly app: string; readonly folder?: string }
 
 /** What a keeper says once. */
 export type KeeperMessage = { readonly url: string } | { readonly problem: string }
@@ -42,7 +44,7 @@ export async function startPrivateServer(server: PrivateServerKind): Promise<Pri
   }
   let stopping = false
   void exited.then(() => {
-    if (!stopping) console.error(`The ${server.kind} of the board has ended.`)
+    if (!stopping) console.error(`The ${server.kind} of the ${server.app} has ended.`)
   })
   return {
     url: message.url,
