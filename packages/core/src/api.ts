@@ -57,6 +57,10 @@ export interface SessionInfo {
   readonly subscriptions: number
 }
 
+/** What `touch` takes: a resource by its name, and a filter of its records as clients write it. */
+export type TouchArguments<Touched extends Resource> =
+  Touched extends Resource<infer Name, infer Types> ? [resource: Name, where?: Types['where']] : never
+
 /** A running API: what transports plug into. */
 export interface Api<Resources extends readonly Resource[] = readonly Resource[]> {
   /** Settles when the layer is open and the change sources have started; requests wait for it. */
@@ -82,6 +86,20 @@ export interface Api<Resources extends readonly Resource[] = readonly Resource[]
      */
     list(selector: SessionSelector): readonly SessionInfo[]
   }
+  /**
+   * Says that records may have been written in a way that no change source sees: their views on every process are brought
+   * up to date. Without a filter all views of the entity are queried again. With one, those are that can show a record
+   * which matches, and every record that matches by now is read again for all views. A record that matched before and
+   * does not now is found where a view shows it that can show such records; one that has moved into the view of others
+   * is found by naming its new place, too: `{ projectId: { in: [7, 8] } }`. Session rules and `dependsOn` of the entity
+   * count every record as changed. The filter may name every field of the store, and the lookups of the resource.
+   *
+   * Resolves when the views of this process show what the store held at the call. Rejects with an `RtapiError`:
+   * `bad_request` for an unknown resource or a filter that cannot be read; `timeout` or `unavailable` if the store
+   * cannot be asked which records match, and then nothing has been announced; `unavailable` if the channel layer has not
+   * taken it, and then this process has caught up and others may not have.
+   */
+  touch(...touched: TouchArguments<Resources[number]>): Promise<void>
   /** What is held now, for tests and operators. */
   stats(): ApiStats
   /** Says `goodbye` 4452 to every client, ends the change sources and closes the layer. */

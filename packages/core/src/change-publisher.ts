@@ -1,5 +1,6 @@
 import type { Change, ChangeBatch, CoarseChange } from './change-source.ts'
-import type { LayerEntry, ScopeEntry, SessionEntry } from './channel-layer.ts'
+import type { CoarseEntry, LayerEntry, ScopeEntry, SessionEntry } from './channel-layer.ts'
+import type { Filter } from './filter.ts'
 import type { GroupHub } from './group-hub.ts'
 import { type GroupNaming, entityGroup, groupName, strayGroup } from './groups.ts'
 import { type KnownRecord, answerOf, statesOf } from './known-record.ts'
@@ -50,6 +51,16 @@ interface EntityRoutes {
   readonly readers: StoreReader[]
   readonly sessionRules: SessionRule[]
   readonly dependents: { readonly resource: string; readonly dependency: Dependency }[]
+}
+
+/** Records of an entity that may have been written unseen. */
+export interface TouchedRecords {
+  readonly entity: string
+  readonly tx: string
+  /** Absent: all. */
+  readonly where?: Filter
+  /** The records that match by now. */
+  readonly found: readonly Change[]
 }
 
 /** The group that hears when scopes of a resource may have changed. */
@@ -105,6 +116,21 @@ export class ChangePublisher {
     for (const [entity, changes] of entities) this.#publishSessions(entity, changes, taken)
     for (const [entity, changes] of entities) this.#publishScopes(entity, batch.tx, { changes, taken })
     for (const [entity, changes] of entities) this.#publishChanges(entity, batch.tx, { changes, taken })
+    return taken.everything()
+  }
+
+  /**
+   * Announces what no source has seen. Never throws. Of what the records were before nothing is known: for whoever goes
+   * by them, all records of the entity have changed.
+   */
+  touch({ entity, tx, where, found }: TouchedRecords): MaybePromise<boolean> {
+    const all: readonly CoarseChange[] = [{ type: 'coarse', entity }]
+    const taken = new Taken()
+    this.#publishSessions(entity, all, taken)
+    this.#publishScopes(entity, tx, { changes: all, taken })
+    const routes = this.#routesOf(entity)
+    this.#publishCoarse(routes, { type: 'coarse', tx, entity, ...(where === undefined ? {} : { where }) }, taken)
+    if (found.length > 0) this.#publishChanges(entity, tx, { changes: found, taken })
     return taken.everything()
   }
 
@@ -175,8 +201,7 @@ export class ChangePublisher {
     if (routes === undefined || routes.readers.length === 0) return
     const exact = changes.filter((change) => change.type === 'change')
     if (exact.length < changes.length || exact.length > this.#around.limits.coarseKeys) {
-      taken.add(this.#publish(routes, routes.entityGroup, { type: 'coarse', tx, entity }))
-      if (routes.namings.length > 0) taken.add(this.#publish(routes, routes.strayGroup, { type: 'coarse', tx, entity }))
+      this.#publishCoarse(routes, { type: 'coarse', tx, entity }, taken)
       return
     }
     const all = exact.map(({ key, action }): ChangedKey => ({ key, action }))
@@ -187,6 +212,11 @@ export class ChangePublisher {
       const entry = changes.length === all.length ? whole : ({ type: 'changes', tx, entity, changes } as const)
       taken.add(this.#publish(routes, group, entry))
     }
+  }
+
+  #publishCoarse(routes: EntityRoutes, entry: CoarseEntry, taken: Taken): void {
+    taken.add(this.#publish(routes, routes.entityGroup, entry))
+    if (routes.namings.length > 0) taken.add(this.#publish(routes, routes.strayGroup, entry))
   }
 
   /** Answers whether the layer has taken it. */
@@ -230,7 +260,7 @@ export class ChangePublisher {
     if (entry.type === 'scope') this.#around.obey(entry)
     for (const reader of routes.readers) {
       if (entry.type === 'changes') reader.markLocally(entry.changes, entry.tx)
-      else if (entry.type === 'coarse') reader.requeryAll()
+      else if (entry.type === 'coarse') reader.requeryAll(entry.where)
     }
   }
 

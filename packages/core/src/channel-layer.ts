@@ -1,3 +1,4 @@
+import type { Filter } from './filter.ts'
 import type { ResultKeeper } from './result-keeper.ts'
 import type { MaybePromise } from './runtime.ts'
 import type { Key } from './value.ts'
@@ -18,11 +19,13 @@ export interface ChangeEntry {
   readonly changes: readonly { readonly key: Key; readonly action: 'create' | 'update' | 'delete' }[]
 }
 
-/** Every view of the entity is to be queried again. */
+/** Every view of the entity is to be queried again, or every one that can show a row which matches `where`. */
 export interface CoarseEntry {
   readonly type: 'coarse'
   readonly tx: string
   readonly entity: string
+  /** Whoever does not know it takes it for everything, which is right and dearer. */
+  readonly where?: Filter
 }
 
 /** The scope of these users (or of everybody) in a resource may have changed. */

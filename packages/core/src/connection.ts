@@ -222,6 +222,12 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#subscriptions?.refresh(this.session, model)
   }
 
+  /** Settles when neither who this is nor what they may see is being asked anew. */
+  async settled(): Promise<void> {
+    await this.#session.settled()
+    await this.#subscriptions?.settled()
+  }
+
   /** Who this session is, and what it may see, may have changed: asks for everything anew. */
   refreshSession(): void {
     if (this.#state === 'opening' || this.#state === 'open') void this.#session.ask()

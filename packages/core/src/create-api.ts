@@ -13,7 +13,7 @@ import { LoopWatch } from './loop-watch.ts'
 import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
 import { comeBackAfter } from './open-sockets.ts'
-import { type Limits, closeCodes, defaultLimits } from './protocol.ts'
+import { type Limits, RtapiError, closeCodes, defaultLimits } from './protocol.ts'
 import { Requests } from './requests.ts'
 import type { Resource } from './resource.ts'
 import { type ResourceModel, resolveResource } from './resource-model.ts'
@@ -21,6 +21,7 @@ import { type Report, systemClock } from './runtime.ts'
 import { SESSION_GROUP, SessionCommands, sessionEntry } from './session-commands.ts'
 import type { Store } from './store.ts'
 import { StoreReader } from './store-reader.ts'
+import { touch } from './touch.ts'
 import type { Row } from './value.ts'
 
 const SWEEP_INTERVAL = 250
@@ -198,6 +199,11 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     await commands.send(entry)
   }
 
+  async function caughtUp(): Promise<void> {
+    await publisher.settled()
+    await Promise.all(Array.from(connections, (connection) => connection.settled()))
+  }
+
   async function close(): Promise<void> {
     for (const connection of connections)
       connection.goodbye(closeCodes.draining, 'server shutting down', comeBackAfter())
@@ -233,6 +239,12 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
         const entry = sessionEntry({ ...selector, command: 'refresh' })
         return Array.from(connections.concernedBy(entry), ({ info }) => info).filter(isKnown)
       },
+    },
+    async touch(...touched: readonly [string, unknown?]) {
+      await ready
+      if (closing !== undefined) throw new RtapiError('unavailable', 'the API is closed')
+      const [resource, where] = touched
+      await touch(resource, where, { models, publisher, gate, limits, clock, caughtUp })
     },
     stats: () => ({
       connections: connections.size,

@@ -75,6 +75,21 @@ export function feedSpec(
   }
 }
 
+/** Whether the feed can show a row that matches: `false` only where a pinned field of the one rules out the other. */
+export function canShow({ filter, scope, model: { types } }: FeedSpec, where: Filter): boolean {
+  const own = allOf(filter, scope)
+  try {
+    return !isNothing(assume(where, pinnedTerms(own), types)) && !isNothing(assume(own, pinnedTerms(where), types))
+  } catch {
+    // It comes from a process that knows more fields.
+    return true
+  }
+}
+
+function isNothing(filter: Filter): boolean {
+  return filter.type === 'const' && !filter.value
+}
+
 function feedGroups(model: ResourceModel, filter: Filter): readonly string[] {
   const narrow = model.groups.ofFilter(pinnedTerms(filter))
   if (narrow === undefined) return [model.entityGroup]

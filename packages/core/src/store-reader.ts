@@ -4,7 +4,8 @@ import { allOf } from './filter-algebra.ts'
 import type { Feed, FeedSnapshot, FeedWaiter, FreshRow, Mark } from './feed.ts'
 import { FeedGroups } from './feed-groups.ts'
 import { FeedSet } from './feed-set.ts'
-import type { FeedSpec } from './feed-spec.ts'
+import { type FeedSpec, canShow } from './feed-spec.ts'
+import type { Filter } from './filter.ts'
 import type { Gate } from './gate.ts'
 import type { Group, GroupHub, GroupListener } from './group-hub.ts'
 import { type Limits, RtapiError } from './protocol.ts'
@@ -126,7 +127,7 @@ export class StoreReader implements GroupListener {
     if (entry.type === 'changes' && entry.entity === this.#store.entity) {
       for (const { key, action } of entry.changes) this.#dirty.mark(key, action, entry.tx)
     } else if (entry.type === 'coarse' && entry.entity === this.#store.entity) {
-      for (const feed of this.#groups.feedsOf(group)) this.requery(feed)
+      this.#requeryAmong(this.#groups.feedsOf(group), entry.where)
     }
     this.#groups.receive(group)
     this.#schedule()
@@ -166,8 +167,13 @@ export class StoreReader implements GroupListener {
     this.#schedule()
   }
 
-  requeryAll(): void {
-    for (const feed of this.#groups.allFeeds()) this.requery(feed)
+  /** Asks again the queries of all feeds, or of those that can show a row which matches. */
+  requeryAll(where?: Filter): void {
+    this.#requeryAmong(this.#groups.allFeeds(), where)
+  }
+
+  #requeryAmong(feeds: Iterable<Feed>, where: Filter | undefined): void {
+    for (const feed of feeds) if (where === undefined || canShow(feed.spec, where)) this.requery(feed)
   }
 
   /** Settles when every change received so far has been handed to the feeds' members. */

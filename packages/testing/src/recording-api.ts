@@ -87,6 +87,7 @@ export function recordingApi(options: RecordingApiOptions = {}): RecordingApi {
     },
     link: (index) => arrivals.wait(`link ${index}, of ${links.length}`, () => links[index]),
     sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve(), list: () => [] },
+    touch: () => Promise.resolve(),
     stats,
     close() {
       for (const { socket } of links) socket.close(4452, 'draining')

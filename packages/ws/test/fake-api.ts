@@ -66,6 +66,10 @@ export class FakeApi implements Api {
     refresh: (): Promise<void> => Promise.resolve(),
     list: (): [] => [],
   }
+
+  touch(): Promise<void> {
+    return Promise.resolve()
+  }
   stats(): never {
     throw new Error('a transport has no use for stats')
   }

@@ -33,6 +33,7 @@ function apiOf(rooms: BareRooms<TransportSocket>): Api {
       closed: () => {},
     }),
     sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve(), list: () => [] },
+    touch: () => Promise.resolve(),
     stats: () => ({ connections: 0, subscriptions: 0, feeds: 0, groups: 0, timers: 0 }),
     close: () => Promise.resolve(),
   }
