@@ -8,6 +8,7 @@ import type { ResultKeeper } from './result-keeper.ts'
 import type { Clock, Report } from './runtime.ts'
 import type { Authenticate, Handshake } from './session.ts'
 import type { SessionRule, SessionSelector } from './session-rule.ts'
+import type { SweepOptions } from './sweep.ts'
 import type { SocketEvents, TransportSocket } from './transport-socket.ts'
 
 export interface ApiOptions<Resources extends readonly Resource[]> {
@@ -28,6 +29,14 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
    * @default nothing: the application calls `sessions.end` and `sessions.refresh`
    */
   readonly sessionRules?: readonly SessionRule[]
+  /**
+   * Compares views with the store again and again, for writes that nobody announces: by other programs, or of a process
+   * that died before it did. Every distinct view of this process is queried once in each interval, at most so many at once
+   * as a quarter of `limits.snapshots`, and not if it was queried meanwhile for another reason; and of each connection it
+   * is asked whether it may still see what it sees of resources with `dependsOn`. `authenticate` is not asked.
+   * @default none
+   */
+  readonly sweep?: SweepOptions
   /** @default [jsonCodec] */
   readonly codecs?: readonly Codec[]
   readonly limits?: Partial<Limits>

@@ -91,6 +91,11 @@ export class Connection implements SocketEvents, SessionHolder {
     return this.#socket.id
   }
 
+  /** Monotonic milliseconds. */
+  get openedAt(): number {
+    return this.#openedAt
+  }
+
   get session(): Session {
     return this.#session.current
   }
@@ -220,6 +225,11 @@ export class Connection implements SocketEvents, SessionHolder {
   /** What this session may see of a resource may have changed. */
   refreshResource(model: ResourceModel): void {
     this.#subscriptions?.refresh(this.session, model)
+  }
+
+  /** Looks whether what the session may see of these resources is still the same. `false`: it cannot be found out now. */
+  review(models: Iterable<ResourceModel>): Promise<boolean> {
+    return this.#subscriptions?.review(models) ?? Promise.resolve(true)
   }
 
   /** Settles when neither who this is nor what they may see is being asked anew. */

@@ -7,6 +7,7 @@ import { Connection, type ConnectionSurroundings } from './connection.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Gate } from './gate.ts'
 import type { Diagnose } from './diagnostics.ts'
+import type { Feed } from './feed.ts'
 import { type GroupListener, GroupHub } from './group-hub.ts'
 import { logReport } from './log-line.ts'
 import { LoopWatch } from './loop-watch.ts'
@@ -21,6 +22,7 @@ import { type Report, systemClock } from './runtime.ts'
 import { SESSION_GROUP, SessionCommands, sessionEntry } from './session-commands.ts'
 import type { Store } from './store.ts'
 import { StoreReader } from './store-reader.ts'
+import { Sweep, type SweepOptions } from './sweep.ts'
 import { touch } from './touch.ts'
 import type { Row } from './value.ts'
 
@@ -65,15 +67,12 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     command: (entry) => commands.send(entry),
   })
   const connections = new ConnectionSet(limits.misses)
+  const sweeps = options.sweep === undefined ? [] : sweepsOf(options.sweep)
   const watch = new LoopWatch(limits.loopLag)
   const { diagnostics } = options
   const diagnose = diagnostics && safeDiagnose(diagnostics, report)
-  const controlGroups = [
-    SESSION_GROUP,
-    ...[...models.values()]
-      .filter(({ options: { dependsOn = [] } }) => dependsOn.length > 0)
-      .map(({ name }) => scopeGroup(name)),
-  ]
+  const dependent = [...models.values()].filter(({ options: { dependsOn = [] } }) => dependsOn.length > 0)
+  const controlGroups = [SESSION_GROUP, ...dependent.map(({ name }) => scopeGroup(name))]
   let checkedAt = clock.monotonic()
   let cancelSweep: (() => void) | undefined
   let closing: Promise<void> | undefined
@@ -132,6 +131,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       }
     }
     shed()
+    for (const some of sweeps) some.look()
     if (now - checkedAt >= CONTROL_INTERVAL) {
       checkedAt = now
       void checkControl()
@@ -159,6 +159,27 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     if (cancelSweep !== undefined || connections.size === 0) return
     watch.expect(clock.monotonic() + SWEEP_INTERVAL)
     cancelSweep = clock.setTimer(SWEEP_INTERVAL, sweep)
+  }
+
+  /** Their owner is the timer of the connections: without any there is nothing to compare. */
+  function sweepsOf(sweep: SweepOptions): readonly { look(): void; close(): void }[] {
+    // New views need not wait behind them.
+    const plan = { ...sweep, clock, width: Math.max(1, limits.snapshots >> 2) }
+    const feeds = new Sweep<Feed>({
+      ...plan,
+      *things() {
+        for (const reader of readers.values()) yield* reader.feeds()
+      },
+      askedAt: ({ queriedAt }) => queriedAt,
+      ask: (feed) => readerOf(feed.spec.model).sweep(feed),
+    })
+    const scopes = new Sweep<Connection>({
+      ...plan,
+      things: () => (dependent.length === 0 ? [] : connections),
+      askedAt: ({ openedAt }) => openedAt,
+      ask: (connection) => connection.review(dependent),
+    })
+    return [feeds, scopes]
   }
 
   const ready = start()
@@ -208,6 +229,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     for (const connection of connections)
       connection.goodbye(closeCodes.draining, 'server shutting down', comeBackAfter())
     cancelSweep?.()
+    for (const some of sweeps) some.close()
     await ready.catch(() => undefined)
     for (const source of sources) await source.stop()
     for (const reader of readers.values()) reader.close()

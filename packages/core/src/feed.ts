@@ -68,6 +68,8 @@ export interface ShownIndex {
 
 /** For a difference that no change was announced for: found by querying again. */
 const unexplained = { action: 'update', tx: undefined } as const
+/** For what was queried again because any record may have changed. */
+const suspected = { action: 'update', tx: undefined } as const
 
 const none: ReadonlySet<KeyId> = new Set()
 
@@ -85,6 +87,10 @@ export class Feed {
   visit = 0
   /** The rows must be queried again, also while a query is under way. */
   stale = false
+  /** Any record may have changed: the next query tells what some member may have kept as it was. */
+  suspect = false
+  /** When the query began whose rows were taken in last: monotonic milliseconds. */
+  queriedAt = 0
   /** `shown` is what a client of the feed shows. */
   whole = false
   groups: Group[] = []
@@ -220,8 +226,9 @@ export class Feed {
    * the difference for the members there are.
    * @param rows - the query's rows, one more than the window if there are more.
    * @param fresh - rows read since, by key; a key without a row has none.
+   * @param isSuspect - any record may have changed before the query: so may what a member was not sent since it had it.
    */
-  install(rows: readonly RowView[], fresh: ReadonlyMap<KeyId, FreshRow>): readonly Seen[] {
+  install(rows: readonly RowView[], fresh: ReadonlyMap<KeyId, FreshRow>, isSuspect: boolean): readonly Seen[] {
     const { order, limit, fields } = this.spec
     const next = new Map<KeyId, RowView>()
     for (const view of rows) next.set(view.id, view)
@@ -245,9 +252,10 @@ export class Feed {
     }
     this.#window?.reset(views, more)
     const kept = new Set<KeyId>()
+    const otherwise = isSuspect ? suspected : unexplained
     for (const view of views) {
       kept.add(view.id)
-      this.#show(view, fresh.get(view.id)?.mark ?? unexplained)
+      this.#show(view, fresh.get(view.id)?.mark ?? otherwise)
     }
     if (this.shown.size > kept.size) {
       for (const id of this.shown.keys()) {

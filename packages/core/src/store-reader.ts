@@ -21,6 +21,12 @@ interface Load {
   readonly waiters: Set<FeedWaiter>
   /** Keys that changed since it began: they are read again before its rows are believed. */
   readonly touched: Map<KeyId, Key>
+  /** Nothing is known to have changed: told how it ended, whether it was or was not needed any more. */
+  readonly swept: ((isAsked: boolean) => void) | undefined
+  /** Any record may have changed before it began. */
+  readonly isSuspect: boolean
+  /** Monotonic milliseconds. */
+  beganAt: number
 }
 
 interface Arrival {
@@ -113,8 +119,7 @@ export class StoreReader implements GroupListener {
     const waiters = (this.#waiting.get(feed)?.size ?? 0) + (this.#loads.get(feed)?.waiters.size ?? 0)
     if (feed.memberCount > 0 || waiters > 0) return
     this.#waiting.delete(feed)
-    this.#loads.delete(feed)
-    this.#touched.delete(feed)
+    this.#endLoad(feed)
     this.#requeried(feed)
     this.#retries.cancel(feed)
     const set = this.#setOf(feed.spec)
@@ -145,10 +150,8 @@ export class StoreReader implements GroupListener {
 
   /** A query that began before continuity was lost proves nothing: its waiters wait for the next one. */
   #abandon(feed: Feed): void {
-    const load = this.#loads.get(feed)
+    const load = this.#endLoad(feed)
     if (load === undefined) return
-    this.#loads.delete(feed)
-    this.#touched.delete(feed)
     const waiting = this.#waiting.get(feed) ?? new Set()
     for (const waiter of load.waiters) waiting.add(waiter)
     if (waiting.size > 0) this.#waiting.set(feed, waiting)
@@ -157,8 +160,26 @@ export class StoreReader implements GroupListener {
   /** Asks the feed's query again and sends its members the difference. */
   requery(feed: Feed): void {
     feed.stale = true
+    feed.suspect = true
     if (!this.#requeries.has(feed)) this.#requeries.set(feed, [])
     this.#load(feed)
+  }
+
+  /** The feeds there are. */
+  *feeds(): Iterable<Feed> {
+    for (const set of this.#sets.values()) yield* set.feeds()
+  }
+
+  /**
+   * Compares what the feed shows with the store, though nothing is known to have changed, and sends its members the
+   * difference. A feed that is being queried, or has nothing to compare yet, needs none of it. Answers `false` if the
+   * store could not be asked; the members keep what they have.
+   */
+  sweep(feed: Feed): Promise<boolean> {
+    if (!feed.whole || this.#closed || this.#loads.has(feed) || this.#setOf(feed.spec).find(feed.spec) !== feed)
+      return Promise.resolve(true)
+    feed.suspect = true
+    return new Promise((swept) => this.#load(feed, swept))
   }
 
   /** Applies keys that could not be announced through the layer, so that at least this process hears of them. */
@@ -207,15 +228,25 @@ export class StoreReader implements GroupListener {
 
   // ── Queries ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #load(feed: Feed): void {
+  #load(feed: Feed, swept?: (isAsked: boolean) => void): void {
     if (this.#loads.has(feed) || this.#closed) return
     const waiters = this.#waiting.get(feed) ?? new Set<FeedWaiter>()
     this.#waiting.delete(feed)
-    const load: Load = { waiters, touched: new Map() }
+    const load: Load = { waiters, touched: new Map(), swept, isSuspect: feed.suspect, beganAt: 0 }
     this.#loads.set(feed, load)
     this.#touched.add(feed)
     feed.stale = false
+    feed.suspect = false
     void this.#query(feed, load)
+  }
+
+  /** It is over, however it ended. */
+  #endLoad(feed: Feed, isAsked = true): Load | undefined {
+    const load = this.#loads.get(feed)
+    this.#loads.delete(feed)
+    this.#touched.delete(feed)
+    load?.swept?.(isAsked)
+    return load
   }
 
   async #query(feed: Feed, load: Load): Promise<void> {
@@ -227,14 +258,15 @@ export class StoreReader implements GroupListener {
         await Promise.all([...load.waiters].map(async (waiter) => waiter.prepare?.(feed.groups)))
         // One row more than is shown tells whether there are more.
         const query = { where: allOf(filter, scope), order, limit: (limit ?? limits.viewRows) + 1 }
-        const rows = await gate.run(() =>
-          withTimeout(
+        const rows = await gate.run(() => {
+          load.beganAt = clock.monotonic()
+          return withTimeout(
             clock,
             limits.storeTimeout,
             model.store.find(query),
             () => new RtapiError('timeout', 'The query took too long.'),
-          ),
-        )
+          )
+        })
         if (this.#loads.get(feed) !== load) return
         if (load.touched.size > MAX_TOUCHED) {
           if (attempt === MAX_ATTEMPTS)
@@ -259,9 +291,10 @@ export class StoreReader implements GroupListener {
 
   #failed(feed: Feed, load: Load, error: unknown): void {
     if (this.#loads.get(feed) !== load) return
-    this.#loads.delete(feed)
-    this.#touched.delete(feed)
-    if (!(error instanceof RtapiError))
+    this.#endLoad(feed, false)
+    feed.suspect ||= load.isSuspect
+    // Nobody else is told how a sweep ends.
+    if (!(error instanceof RtapiError) || load.swept !== undefined)
       this.#around.report(error, { during: 'store.find', resource: feed.spec.model.name })
     const told =
       error instanceof RtapiError
@@ -271,7 +304,8 @@ export class StoreReader implements GroupListener {
     if (told.code === 'limit_exceeded' && feed.memberCount > 0) feed.drop('overflow')
     this.release(feed)
     if (this.#waiting.has(feed)) this.#load(feed)
-    else if (feed.memberCount > 0) this.#retries.set(feed, () => this.requery(feed))
+    else if (feed.memberCount > 0 && (load.swept === undefined || feed.stale))
+      this.#retries.set(feed, () => this.requery(feed))
   }
 
   // ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -404,12 +438,13 @@ export class StoreReader implements GroupListener {
 
   #arrive({ feed, load, rows }: Arrival, fresh: ReadonlyMap<KeyId, FreshRow>): void {
     if (this.#loads.get(feed) !== load) return
-    this.#loads.delete(feed)
-    this.#touched.delete(feed)
+    this.#endLoad(feed)
+    feed.queriedAt = load.beganAt
     const staleBefore = feed.stale
     const seen = feed.install(
       rows.map((row) => new RowView(feed.spec.model, row)),
       fresh,
+      load.isSuspect,
     )
     feed.stale ||= staleBefore
     feed.flush(this.#groups.positionOf, fresh)

@@ -96,6 +96,40 @@ export class Subscriptions implements LinkOwner {
     }
   }
 
+  /**
+   * Asks the permissions of what is live in these resources, though nothing is known to have changed, and nothing is held
+   * back meanwhile. If the answer is another one, they are asked anew as in `refresh`. Answers `false` if a rule failed:
+   * what is live goes on.
+   */
+  async review(models: Iterable<ResourceModel>): Promise<boolean> {
+    let isAsked = true
+    for (const model of models) {
+      if (this.#paused || this.#closed || !this.#isLive(model)) continue
+      try {
+        const access = await this.#accessTo(model)
+        if (!this.#paused && !this.#closed && !this.#isAsBefore(model, access)) this.refresh(this.#session, model)
+      } catch (error) {
+        if (error instanceof RtapiError && errorCodes[error.code].retryable) isAsked = false
+        else if (!this.#paused && !this.#closed) this.refresh(this.#session, model)
+      }
+    }
+    return isAsked
+  }
+
+  #isLive(model: ResourceModel): boolean {
+    for (const link of this.#links) if (link.feed.spec.model === model) return true
+    return false
+  }
+
+  /** Whether all that is live in the resource would be the same if it began now. */
+  #isAsBefore(model: ResourceModel, access: Access): boolean {
+    for (const { message, link } of this.#subscriptions.values()) {
+      if (link?.feed.spec.model !== model) continue
+      if (feedSpec(model, message, access, this.#around.limits).text !== link.feed.spec.text) return false
+    }
+    return true
+  }
+
   /** Stops all delivery until `resume`: the session is in question, or has expired. */
   pause(): void {
     this.#paused = true

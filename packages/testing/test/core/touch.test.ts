@@ -380,6 +380,23 @@ describe('at the wrong moment', () => {
     expect(titles(view)).toContain('new')
   })
 
+  test('after a client has come back and kept its rows: they are not what the view had when it was read', async () => {
+    const view = await viewOn(here)
+    const client = await connect(here.api, { token: 'ada' })
+    const left = await client.subscribe({ resource: 'tasks' })
+    await client.close()
+    tasks.update(1, { title: 'new' })
+    const again = await connect(here.api, { token: 'ada' })
+    const back = await again.resubscribe(left)
+    expect(titles(back)).toEqual(['old', 'old', 'old', 'old'])
+    await settled(here.api.touch('tasks'))
+    expect(titles(back)).toEqual(['new', 'old', 'old', 'old'])
+    expect(back.resets).toEqual([])
+    const before = view.log.length
+    await settled(here.api.touch('tasks'))
+    expect(view.log).toHaveLength(before)
+  })
+
   test('and the only viewer goes: it is done, and nothing is left of the feed', async () => {
     const client = await connect(here.api, { token: 'ada' })
     const view = await client.subscribe({ resource: 'tasks' })
