@@ -16,6 +16,7 @@ const { values: flags } = parseArgs({
     profile: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
+    bulk: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -29,7 +30,11 @@ if (flags.help) {
   --pairs n            measurements of each target in each row
   --milliseconds n     length of one measurement
   --profile folder     writes a CPU profile of each server there
-  --json file          writes the results there too`)
+  --json file          writes the results there too
+  --bulk               instead of the rows: 10,000 rows change at once, and how long the server is blocked at a time`)
+} else if (flags.bulk) {
+  const { runBulk } = await import('./bulk/run-bulk.ts')
+  await runBulk(flags)
 } else {
   await run()
 }
