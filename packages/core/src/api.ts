@@ -55,6 +55,8 @@ export interface ApiOptions<Resources extends readonly Resource[]> {
 /** One connection of a session. */
 export interface SessionInfo {
   readonly connection: string
+  /** The process that serves it: a name that each has for as long as it lives. */
+  readonly process: string
   /** `null`: anonymous. */
   readonly user: string | number | null
   readonly session?: string
@@ -63,7 +65,19 @@ export interface SessionInfo {
   /** Milliseconds since 1970. */
   readonly openedAt: number
   readonly expiresAt?: number
-  readonly subscriptions: number
+  /** Known of connections to this process alone. */
+  readonly subscriptions?: number
+}
+
+/** The connections of some sessions, as far as they are known. */
+export interface SessionList {
+  /** Those that opened first come first. */
+  readonly connections: readonly SessionInfo[]
+  /**
+   * `false`: there may be more. The channel layer did not answer or keeps no presence, then these are the connections of
+   * this process; or another process has not said all yet, or has more than 100 of one user.
+   */
+  readonly complete: boolean
 }
 
 /** What `touch` takes: a resource by its name, and a filter of its records as clients write it. */
@@ -90,10 +104,11 @@ export interface Api<Resources extends readonly Resource[] = readonly Resource[]
     /** Re-evaluates what these connections may see, now, on every process. */
     refresh(selector: SessionSelector): Promise<void>
     /**
-     * The connections of these sessions to **this process**, those that opened first first. Other processes know of
-     * theirs: whoever wants all of a user asks each, or keeps the sign-ins in a table.
+     * The connections of these sessions to all processes: to this one as it is now, to the others as they said last, which
+     * is moments ago. Those of a process that was killed are among them for up to 15 seconds. Never rejects; with
+     * `everyone` it takes as long, and as much memory, as there are connections.
      */
-    list(selector: SessionSelector): readonly SessionInfo[]
+    list(selector: SessionSelector): Promise<SessionList>
   }
   /**
    * Says that records may have been written in a way that no change source sees: their views on every process are brought

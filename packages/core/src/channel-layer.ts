@@ -1,4 +1,5 @@
 import type { Filter } from './filter.ts'
+import type { PresenceKeeper } from './presence-keeper.ts'
 import type { ResultKeeper } from './result-keeper.ts'
 import type { MaybePromise } from './runtime.ts'
 import type { Key } from './value.ts'
@@ -78,6 +79,8 @@ export interface LayerEvents {
 export interface ChannelLayer {
   /** Keeps results of writes for the same processes; it is closed with the layer. Absent: it does not. */
   readonly results?: ResultKeeper
+  /** Keeps who is connected to which of the same processes, as long as it is open. Absent: each knows its own alone. */
+  readonly presence?: PresenceKeeper
   /** Called once, before anything else. */
   open(events: LayerEvents): MaybePromise<void>
   join(group: string): MaybePromise<Position>

@@ -32,6 +32,8 @@ import type { ResourceModel } from './resource-model.ts'
 export interface ConnectionSurroundings extends SubscriptionSurroundings, SessionSurroundings {
   /** Its user has been found out. Answers whether one more connection of theirs may stay. */
   identified(connection: Connection): boolean
+  /** Another session of the same user is on it. */
+  renewed(connection: Connection): void
   /** Settles when every change emitted until now has been handed to the feeds' members. */
   changesSettled(): Promise<void>
   closed(connection: Connection): void
@@ -115,7 +117,7 @@ export class Connection implements SocketEvents, SessionHolder {
   }
 
   /** What operators may see of it, once it is known who it is. */
-  get info(): SessionInfo | undefined {
+  get info(): Omit<SessionInfo, 'process'> | undefined {
     if (this.#state !== 'open') return undefined
     const { user, id, expiresAt } = this.session
     const { transport, remoteAddress } = this.#handshake
@@ -250,6 +252,7 @@ export class Connection implements SocketEvents, SessionHolder {
   }
 
   resume(session: Session): void {
+    if (this.#state === 'open') this.#around.renewed(this)
     this.#subscriptions?.resume(session)
   }
 

@@ -15,11 +15,13 @@ import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
 import { comeBackAfter } from './open-sockets.ts'
 import { type Limits, RtapiError, closeCodes, defaultLimits } from './protocol.ts'
+import { Presence } from './presence.ts'
 import { Requests } from './requests.ts'
 import type { Resource } from './resource.ts'
 import { type ResourceModel, resolveResource } from './resource-model.ts'
 import { type Report, systemClock } from './runtime.ts'
 import { SESSION_GROUP, SessionCommands, sessionEntry } from './session-commands.ts'
+import type { SessionSelector } from './session-rule.ts'
 import type { Store } from './store.ts'
 import { StoreReader } from './store-reader.ts'
 import { Sweep, type SweepOptions } from './sweep.ts'
@@ -132,6 +134,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     }
     shed()
     for (const some of sweeps) some.look()
+    presence.sweep(now)
     if (now - checkedAt >= CONTROL_INTERVAL) {
       checkedAt = now
       void checkControl()
@@ -186,6 +189,15 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   // Every request waits for it and sees the failure; it must not end the process by itself.
   ready.catch((error: unknown) => report(error, { during: 'start' }))
 
+  const presence = new Presence({
+    keeper: layer.presence,
+    ready,
+    clock,
+    limits,
+    report,
+    refuse: (connection) => connection.goodbye(closeCodes.abuse, 'too many connections of a user'),
+  })
+
   const around: ConnectionSurroundings = {
     ready,
     hub,
@@ -199,10 +211,14 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     identified(connection) {
       connections.identify(connection)
       const { user } = connection.session
-      return user === null || connections.countOf(user.id) <= limits.connectionsPerUser
+      if (user !== null && connections.countOf(user.id) > limits.connectionsPerUser) return false
+      presence.set(connection)
+      return true
     },
+    renewed: (connection) => presence.set(connection),
     closed(connection) {
       connections.delete(connection)
+      presence.delete(connection)
       if (connections.size > 0) return
       cancelSweep?.()
       cancelSweep = undefined
@@ -212,6 +228,12 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     isBehind: () => watch.isBehind,
     patience: () => clock.monotonic() - watch.lost,
     missed: (connection) => connections.missed(connection, clock.monotonic()),
+  }
+
+  function ownConnections(selector: SessionSelector): readonly SessionInfo[] {
+    const { process } = presence
+    const concerned = connections.concernedBy(sessionEntry({ ...selector, command: 'refresh' }))
+    return Array.from(concerned).flatMap(({ info }) => (info === undefined ? [] : { ...info, process }))
   }
 
   async function command(entry: SessionEntry): Promise<void> {
@@ -236,6 +258,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     keyed.close()
     commands.close()
     await options.results?.close()
+    await presence.close()
     await hub.close()
   }
 
@@ -257,10 +280,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
       end: ({ reason = 'session ended', ...selector }) =>
         command(sessionEntry({ ...selector, command: 'end', reason })),
       refresh: (selector) => command(sessionEntry({ ...selector, command: 'refresh' })),
-      list(selector) {
-        const entry = sessionEntry({ ...selector, command: 'refresh' })
-        return Array.from(connections.concernedBy(entry), ({ info }) => info).filter(isKnown)
-      },
+      list: (selector) => presence.list(selector, () => ownConnections(selector)),
     },
     async touch(...touched: readonly [string, unknown?]) {
       await ready
@@ -292,10 +312,6 @@ function resolveAll(resources: readonly Resource[]): ReadonlyMap<string, Resourc
     models.set(resource.name, resolveResource(resource))
   }
   return models
-}
-
-function isKnown(info: SessionInfo | undefined): info is SessionInfo {
-  return info !== undefined
 }
 
 function sum<T>(items: Iterable<T>, count: (item: T) => number): number {

@@ -28,6 +28,7 @@ export {
   type SessionPermission,
   some,
 } from './permissions.ts'
+export * from './presence-keeper.ts'
 export * from './protocol.ts'
 export * from './resource.ts'
 export * from './result-keeper.ts'

@@ -1,4 +1,6 @@
+import { memoryPresence } from './memory-presence.ts'
 import { memoryResults } from './memory-results.ts'
+import type { PresenceKeeper } from './presence-keeper.ts'
 import type { ResultKeeper } from './result-keeper.ts'
 import type { ChannelLayer, LayerEntry, LayerEvents, LogEntry, Position } from './channel-layer.ts'
 import { RtapiError } from './protocol.ts'
@@ -80,6 +82,7 @@ interface Group {
 
 class Bus {
   readonly results: ResultKeeper
+  readonly presence: PresenceKeeper
   readonly groups = new Map<string, Group>()
   /** Groups without members, the longest left first: what expires stands in front. */
   readonly #idle = new Map<string, Group>()
@@ -96,6 +99,7 @@ class Bus {
     this.#clock = options.clock ?? systemClock
     this.#report = options.report
     this.results = memoryResults({ clock: this.#clock })
+    this.presence = memoryPresence(this.#clock)
     const entries = options.history?.entries ?? 300
     this.#entries = Math.max(1, entries)
     this.#keys = entries > 0 ? (options.history?.keys ?? 10_000) : 0
@@ -216,6 +220,7 @@ class Bus {
 
 class MemoryLayer implements ChannelLayer {
   readonly results: ResultKeeper
+  readonly presence: PresenceKeeper
   events: LayerEvents | undefined
   readonly #bus: Bus
   readonly #joined = new Set<string>()
@@ -224,6 +229,7 @@ class MemoryLayer implements ChannelLayer {
   constructor(bus: Bus) {
     this.#bus = bus
     this.results = bus.results
+    this.presence = bus.presence
   }
 
   open(events: LayerEvents): void {

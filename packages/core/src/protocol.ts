@@ -156,7 +156,10 @@ export interface Limits {
   /** Milliseconds of silence after which the server pings, and then waits for any frame. */
   readonly heartbeatInterval: number
   readonly heartbeatTimeout: number
-  /** Connections of one user to one process; those without a user are counted by transports, by address. */
+  /**
+   * Connections of one user: exactly to one process, and to all processes some seconds later, where the channel layer keeps
+   * presence. Those without a user are counted by transports, by address.
+   */
   readonly connectionsPerUser: number
   /** Subscriptions of one connection; rows of one live view; requests in flight of one connection. */
   readonly subscriptions: number

@@ -12,7 +12,7 @@ export function isPromise<T>(work: MaybePromise<T>): work is Promise<T> {
   return work instanceof Promise || (isObject(work) && 'then' in work && typeof work.then === 'function')
 }
 
-function isObject(value: unknown): value is object {
+export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 

@@ -1,4 +1,13 @@
-import type { ChannelLayer, Clock, LayerEntry, LayerEvents, LogEntry, Position, ResultKeeper } from '@rtapi/core'
+import type {
+  ChannelLayer,
+  Clock,
+  LayerEntry,
+  LayerEvents,
+  LogEntry,
+  Position,
+  PresenceKeeper,
+  ResultKeeper,
+} from '@rtapi/core'
 import { type SeededRandom, seededRandom } from './seeded-random.ts'
 
 /** What goes wrong, each with its probability for one entry or one call. */
@@ -13,7 +22,7 @@ export interface LayerFaults {
   readonly late?: number
   /** @default 2_000 */
   readonly delay?: number
-  /** A `join`, `publish` or `history`, or a call about results, rejects; it may have been done all the same. */
+  /** A `join`, `publish` or `history`, or a call about results or presence, rejects; it may have been done all the same. */
   readonly fail?: number
   /** `history` answers `gone`. */
   readonly forget?: number
@@ -52,6 +61,7 @@ class Faulty implements FaultyLayer {
     cut: 0,
   }
   readonly results?: ResultKeeper
+  readonly presence?: PresenceKeeper
   readonly #layer: ChannelLayer
   readonly #random: SeededRandom
   readonly #clock: Clock
@@ -70,7 +80,14 @@ class Faulty implements FaultyLayer {
     this.#random = random
     this.#clock = clock
     this.#faults = faults
-    const { results } = layer
+    const { results, presence } = layer
+    if (presence !== undefined) {
+      this.presence = {
+        write: (write) => this.#call(() => presence.write(write)),
+        read: (labels) => this.#call(() => presence.read(labels)),
+        forget: (process) => this.#call(() => presence.forget(process)),
+      }
+    }
     if (results === undefined) return
     this.results = {
       reserve: (reservation) => this.#call(() => results.reserve(reservation)),

@@ -9,6 +9,8 @@ export interface LayerSubject {
   readonly layers: readonly [ChannelLayer, ChannelLayer]
   /** Makes the log of a group disappear, to which nobody is joined: as if its time had run out. */
   forget(group: string): MaybePromise<void>
+  /** Lets so many milliseconds pass for the layers. @default they pass by themselves */
+  pass?(milliseconds: number): MaybePromise<void>
   /** Releases what is left after both layers have been closed. */
   close?(): MaybePromise<void>
 }
@@ -77,12 +79,15 @@ export class LayerRun {
   readonly one: LayerProcess
   readonly two: LayerProcess
   readonly subject: LayerSubject
+  /** Milliseconds after which what has not come counts as missing. */
+  readonly timeout: number
   #groups = 0
   #entries = 0
   #closed = new Set<LayerProcess>()
 
   constructor(subject: LayerSubject, timeout: number) {
     this.subject = subject
+    this.timeout = timeout
     this.one = new LayerProcess(subject.layers[0], timeout)
     this.two = new LayerProcess(subject.layers[1], timeout)
   }

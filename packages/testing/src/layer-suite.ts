@@ -3,6 +3,7 @@ import type { ConformanceCase } from './conformance.ts'
 import { layerDelivery } from './layer-delivery.ts'
 import { layerHistory } from './layer-history.ts'
 import { layerMembership, tryRandomMembership } from './layer-membership.ts'
+import { layerPresence } from './layer-presence.ts'
 import { type LayerCase, LayerRun, type LayerSubject } from './layer-run.ts'
 
 export interface LayerFactory {
@@ -22,7 +23,7 @@ export function layerSuite(factory: LayerFactory): readonly ConformanceCase[] {
     `whoever is joined gets every entry, whatever joins and leaves (seed ${seed})`,
     (run) => tryRandomMembership(run, seed),
   ])
-  const cases = [...layerDelivery, ...layerMembership, ...layerHistory(factory.history), ...random]
+  const cases = [...layerDelivery, ...layerMembership, ...layerHistory(factory.history), ...layerPresence, ...random]
   return cases.map(([name, body]) => ({
     name,
     async run() {

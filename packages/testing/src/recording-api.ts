@@ -86,7 +86,11 @@ export function recordingApi(options: RecordingApiOptions = {}): RecordingApi {
       return link.events(options.onReceive)
     },
     link: (index) => arrivals.wait(`link ${index}, of ${links.length}`, () => links[index]),
-    sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve(), list: () => [] },
+    sessions: {
+      end: () => Promise.resolve(),
+      refresh: () => Promise.resolve(),
+      list: () => Promise.resolve({ connections: [], complete: true }),
+    },
     touch: () => Promise.resolve(),
     stats,
     close() {

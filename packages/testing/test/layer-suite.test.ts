@@ -23,10 +23,11 @@ async function failuresWith(mutate: (layer: ChannelLayer) => Partial<ChannelLaye
           publish: (group, entry) => right.publish(group, entry),
           history: (group, since) => right.history(group, since),
           close: () => right.close(),
+          ...(right.presence === undefined ? {} : { presence: right.presence }),
         }
         return { ...methods, ...mutate(right) }
       }
-      return { layers: [layer(), layer()], forget: () => clock.advance(300_000) }
+      return { layers: [layer(), layer()], forget: () => clock.advance(300_000), pass: (time) => clock.advance(time) }
     },
   })
   return failuresOf(cases)

@@ -9,7 +9,11 @@ const cases = layerSuite({
   open() {
     const clock = fakeClock()
     const bus = memoryBus({ clock, history: { entries: history } })
-    return { layers: [bus.layer(), bus.layer()], forget: () => clock.advance(300_000) }
+    return {
+      layers: [bus.layer(), bus.layer()],
+      forget: () => clock.advance(300_000),
+      pass: (time) => clock.advance(time),
+    }
   },
 })
 

@@ -64,7 +64,7 @@ export class FakeApi implements Api {
   readonly sessions = {
     end: (): Promise<void> => Promise.resolve(),
     refresh: (): Promise<void> => Promise.resolve(),
-    list: (): [] => [],
+    list: () => Promise.resolve({ connections: [], complete: true }),
   }
 
   touch(): Promise<void> {

@@ -32,7 +32,11 @@ function apiOf(rooms: BareRooms<TransportSocket>): Api {
       drained: () => {},
       closed: () => {},
     }),
-    sessions: { end: () => Promise.resolve(), refresh: () => Promise.resolve(), list: () => [] },
+    sessions: {
+      end: () => Promise.resolve(),
+      refresh: () => Promise.resolve(),
+      list: () => Promise.resolve({ connections: [], complete: true }),
+    },
     touch: () => Promise.resolve(),
     stats: () => ({ connections: 0, subscriptions: 0, feeds: 0, groups: 0, timers: 0 }),
     close: () => Promise.resolve(),
