@@ -1,9 +1,7 @@
-import { RtapiError } from '@rtapi/core'
-import type { Deadlines } from './deadlines.ts'
 import type { GroupKeys } from './group-keys.ts'
 import { randomText } from './random-text.ts'
-import { type Script, scripts } from './scripts.ts'
-import type { Topology } from './topology.ts'
+import { scripts } from './scripts.ts'
+import { type ServerCalls, notDone } from './server-calls.ts'
 
 /** Where the log of a group stands, and which entry that is. */
 export interface LogPosition {
@@ -55,24 +53,25 @@ const TOPS = 100
 
 /** The logs of the groups, on the server. Every call ends in time. */
 export class GroupLog {
-  readonly #topology: Topology
-  readonly #deadlines: Deadlines
+  readonly #calls: ServerCalls
+  readonly #sharded: boolean
   readonly #kept: KeptHistory
   readonly #publishCommand: string
   #unsent: UnsentEntry[] = []
 
-  constructor(topology: Topology, deadlines: Deadlines, kept: KeptHistory) {
-    this.#topology = topology
-    this.#deadlines = deadlines
+  /** @param sharded - messages go to the slot of their channel, and groups are in slots of their own. */
+  constructor(calls: ServerCalls, sharded: boolean, kept: KeptHistory) {
+    this.#calls = calls
+    this.#sharded = sharded
     this.#kept = kept
-    this.#publishCommand = topology.sharded ? 'SPUBLISH' : 'PUBLISH'
+    this.#publishCommand = sharded ? 'SPUBLISH' : 'PUBLISH'
   }
 
   /** Appends an entry and sends it to everybody. What is published in one tick goes there together, where it may. */
   publish(keys: GroupKeys, tag: string, body: string): Promise<Omit<LogPosition, 'tag'>> {
     return new Promise((resolve, reject) => {
       const entry = { keys, tag, body, resolve, reject }
-      if (this.#topology.sharded) void this.#publishAll([entry])
+      if (this.#sharded) void this.#publishAll([entry])
       else if (this.#unsent.push(entry) === 1) setImmediate(() => this.#publishUnsent())
     })
   }
@@ -80,12 +79,12 @@ export class GroupLog {
   /** Where the group stands; one that is not there begins. */
   async join({ meta, log }: GroupKeys): Promise<LogPosition> {
     const values = [randomText(EPOCH_LENGTH), String(this.#kept.groupAge)]
-    return positionOf(await this.#call(scripts.join, [meta, log], values))
+    return positionOf(await this.#calls.run(scripts.join, [meta, log], values))
   }
 
   /** Everything after a position, or `gone` where that cannot be said. */
   async read({ meta, log }: GroupKeys, { epoch, seq }: Omit<LogPosition, 'tag'>): Promise<LoggedEntries | 'gone'> {
-    const reply = await this.#call(scripts.read, [meta, log], [epoch, String(seq)])
+    const reply = await this.#calls.run(scripts.read, [meta, log], [epoch, String(seq)])
     if (reply === null) return 'gone'
     const [tag, entries] = list(reply)
     if (typeof tag !== 'string') throw unexpected(reply)
@@ -95,10 +94,10 @@ export class GroupLog {
 
   /** Where these groups stand, each by its own; nothing for one that is not there. */
   async tops(groups: readonly GroupKeys[]): Promise<readonly (LogPosition | undefined)[]> {
-    const size = this.#topology.sharded ? 1 : TOPS
+    const size = this.#sharded ? 1 : TOPS
     const calls = Array.from({ length: Math.ceil(groups.length / size) }, async (_, i) => {
       const keys = groups.slice(i * size, (i + 1) * size).map(({ meta }) => meta)
-      return list(await this.#call(scripts.tops, keys, [String(this.#kept.groupAge)]))
+      return list(await this.#calls.run(scripts.tops, keys, [String(this.#kept.groupAge)]))
     })
     return (await Promise.all(calls)).flat().map((top) => (top === null ? undefined : positionOf(top)))
   }
@@ -106,12 +105,12 @@ export class GroupLog {
   /** Ends the log of a group, and lets everybody know. */
   async forget({ meta, log, channel }: GroupKeys): Promise<void> {
     const values = [randomText(EPOCH_LENGTH), String(this.#kept.groupAge), this.#publishCommand]
-    await this.#call(scripts.forget, [meta, log, channel], values)
+    await this.#calls.run(scripts.forget, [meta, log, channel], values)
   }
 
   /** Sends a message that is not logged. */
   async send(channel: string, message: string): Promise<void> {
-    await this.#within(this.#topology.send(channel, [this.#publishCommand, channel, message]))
+    await this.#calls.send(channel, [this.#publishCommand, channel, message])
   }
 
   #publishUnsent(): void {
@@ -137,7 +136,7 @@ export class GroupLog {
     const kept = [entries, bytes, age, groupAge].map(String)
     const values = batch.flatMap(({ tag, body }) => [randomText(EPOCH_LENGTH), tag, body])
     try {
-      const replies = list(await this.#call(scripts.publish, keys, [...kept, this.#publishCommand, ...values]))
+      const replies = list(await this.#calls.run(scripts.publish, keys, [...kept, this.#publishCommand, ...values]))
       for (const [i, { resolve, reject }] of batch.entries()) {
         const [epoch, seq] = texts(replies[i])
         if (epoch === undefined || epoch === '') reject(notDone(new Error(seq)))
@@ -148,34 +147,6 @@ export class GroupLog {
       for (const { reject } of batch) reject(error)
     }
   }
-
-  #call(script: Script, keys: readonly string[], values: readonly string[]): Promise<unknown> {
-    const [key = ''] = keys
-    const rest = [String(keys.length), ...keys, ...values]
-    const reply = this.#topology.send(key, ['EVALSHA', script.sha, ...rest]).catch((error: unknown) => {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#topology.send(key, ['EVAL', script.text, ...rest])
-    })
-    return this.#within(reply)
-  }
-
-  async #within<T>(reply: Promise<T>): Promise<T> {
-    let isAnswered = false
-    const answered = (): void => void (isAnswered = true)
-    reply.then(answered, answered)
-    try {
-      return await this.#deadlines.run('answer', reply)
-    } catch (error) {
-      if (!isAnswered) this.#topology.timedOut(this.#deadlines.delay)
-      if (error instanceof RtapiError) throw error
-      throw notDone(error)
-    }
-  }
-}
-
-/** What Redis says is for operators, and not for clients. */
-function notDone(cause: unknown): RtapiError {
-  return new RtapiError('unavailable', 'Redis did not do what was asked', { cause })
 }
 
 function positionOf(reply: unknown): LogPosition {

@@ -4,6 +4,7 @@ import {
   type LayerEvents,
   type LogEntry,
   type Position,
+  type PresenceKeeper,
   RtapiError,
 } from '@rtapi/core'
 import { Deadlines } from './deadlines.ts'
@@ -17,11 +18,14 @@ import { Pauses } from './pauses.ts'
 import { PositionChecks } from './position-checks.ts'
 import { Publisher } from './publisher.ts'
 import { type RedisConnection, topologyOf } from './redis-connection.ts'
+import { RedisPresence } from './redis-presence.ts'
+import { ServerCalls } from './server-calls.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Topology } from './topology.ts'
 
 /** A channel layer on Redis. */
 export interface RedisLayer extends ChannelLayer {
+  readonly presence: PresenceKeeper
   open(events: LayerEvents): Promise<void>
   join(group: string): Promise<Position>
   leave(group: string): Promise<void>
@@ -55,6 +59,7 @@ interface Membership {
 }
 
 class Layer implements RedisLayer {
+  readonly presence: PresenceKeeper
   readonly #settings: LayerSettings
   readonly #deadlines: Deadlines
   readonly #pauses: Pauses
@@ -82,7 +87,9 @@ class Layer implements RedisLayer {
     const failed = (error: unknown): void => report(error, { during: 'layer.connection' })
     this.#topology = topologyOf(connection, { ...around, failed })
     this.#codec = new EntryCodec(settings.secrets, settings.entrySize)
-    this.#log = new GroupLog(this.#topology, this.#deadlines, settings.history)
+    const calls = new ServerCalls(this.#topology, this.#deadlines)
+    this.presence = new RedisPresence(calls, settings.prefix)
+    this.#log = new GroupLog(calls, this.#topology.sharded, settings.history)
     this.#publisher = new Publisher({
       log: this.#log,
       codec: this.#codec,

@@ -158,6 +158,7 @@ export const scripts: Readonly<Record<'publish' | 'join' | 'read' | 'tops' | 'fo
   forget: script(FORGET),
 }
 
-function script(text: string): Script {
+/** A script from its text. */
+export function script(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }

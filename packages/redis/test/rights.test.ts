@@ -43,6 +43,13 @@ test('a user of Redis with the rights of the documentation, and no others, is en
   expect(await layer.history('rt:a', { epoch, seq: 5 })).toEqual([])
   await expect(layer.publish('rt:a', { type: 'coarse', tx: 'x'.repeat(500), entity: 'e' })).rejects.toThrow()
   await eventually(() => expect(losses).toBe(1))
+  const values = new Map([['user', '1']])
+  const write = { process: 'p', values, ttl: 60_000, anew: true }
+  expect(await layer.presence.write(write)).toBe(true)
+  const none = new Map([['user', undefined]])
+  expect(await layer.presence.write({ ...write, values: none, anew: false })).toBe(true)
+  for (const labels of ['all', ['user']] as const) expect((await layer.presence.read(labels)).size).toBe(1)
+  await layer.presence.forget('p')
   const before = String(await redis.command('INFO', 'commandstats'))
   await eventually(async () => {
     const calls = (text: string): number => Number(/cmdstat_publish:calls=(\d+)/.exec(text)?.[1])
