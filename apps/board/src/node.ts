@@ -41,8 +41,7 @@ async function serve(flags: Flags, privateServers: PrivateServer[]): Promise<voi
   await api.ready
 
   const page = await loadStaticPage(fileURLToPath(new URL('../dist-page', import.meta.url)))
-  const endSession = (session: string) => api.sessions.end({ session, reason: 'signed out' })
-  const requests = signIn(database.stores, tokens, endSession)
+  const requests = signIn(database.stores, tokens, api.sessions)
   const transports = serveTransports(
     api,
     requestListener(page, requests, (error) => report(error, { during: 'http' })),

@@ -13,7 +13,7 @@ interface IssuedToken {
 }
 
 /** What a valid token says. */
-interface TokenClaims {
+export interface TokenClaims {
   /** Names the sign-in; the token is revoked by it. */
   readonly sessionId: string
   readonly userId: number

@@ -218,3 +218,24 @@ describe('a connection is', () => {
 function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
+
+describe('where somebody is connected', () => {
+  const ask = (headers: Record<string, string>): Promise<Response> => fetch(`${origin()}/connections`, { headers })
+
+  test('they are told themselves, and nobody else', async (context) => {
+    const user = await newUser(context)
+    const client = await connect(board.line, user)
+    const { connection } = await client.welcomed
+    const response = await ask({ authorization: `Bearer ${user.token}` })
+    const mine = { connection, user: user.id, transport: 'ws', subscriptions: 0 }
+    expect(await response.json()).toMatchObject({ connections: [mine], complete: true })
+    for (const headers of [{}, { authorization: 'Bearer false' }]) expect((await ask(headers)).status).toBe(401)
+    await client.close()
+    await vi.waitFor(async () => {
+      const { connections } = (await (await ask({ authorization: `Bearer ${user.token}` })).json()) as {
+        connections: []
+      }
+      expect(connections).toEqual([])
+    })
+  })
+})

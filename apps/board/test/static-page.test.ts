@@ -14,6 +14,7 @@ let reported: unknown[]
 const signIn: SignIn = {
   login: () => Promise.reject(new Error('the database is gone')),
   logout: () => Promise.reject(new Error('the database is gone')),
+  connections: () => Promise.reject(new Error('the database is gone')),
 }
 
 beforeEach(async () => {

@@ -12,7 +12,7 @@ const securityHeaders = {
   'x-content-type-options': 'nosniff',
 } as const
 
-/** Answers what is not a transport's: the page, `/login` and `/logout`. */
+/** Answers what is not a transport's: the page, `/login`, `/logout` and `/connections`. */
 export function requestListener(page: StaticPage, signIn: SignIn, report: (error: unknown) => void): RequestListener {
   return (request, response) => {
     for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value)
@@ -44,5 +44,6 @@ async function answer(
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     throw new HttpError(405, 'Use GET.', { allow: 'GET, HEAD' })
   }
+  if (path === '/connections') return signIn.connections(request, response)
   if (!page.serve(path, response)) throw new HttpError(404, 'There is no such page.')
 }

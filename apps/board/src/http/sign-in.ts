@@ -1,25 +1,31 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Api } from '@rtapi/core'
 import { z } from 'zod'
 import { bearerToken, isOwnOrigin } from '../authenticate.ts'
 import type { BoardStores } from '../domain/board-database.ts'
 import { findOne, where } from '../domain/queries.ts'
 import { verifyPassword } from '../passwords.ts'
-import type { Tokens } from '../tokens.ts'
+import type { TokenClaims, Tokens } from '../tokens.ts'
 import { HttpError, readJson } from './json-body.ts'
 import { slowGuessing } from './slow-guessing.ts'
 import { dropTokenCookie, keepTokenCookie, tokenCookie } from './token-cookie.ts'
 
-/** The requests `POST /login` and `POST /logout`. Each answers, or throws an `HttpError`. */
+/** The requests `POST /login`, `POST /logout` and `GET /connections`. Each answers, or throws an `HttpError`. */
 export interface SignIn {
   login(request: IncomingMessage, response: ServerResponse): Promise<void>
   logout(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** Where whoever asks is connected: `{ connections, complete }`, on all nodes. */
+  connections(request: IncomingMessage, response: ServerResponse): Promise<void>
 }
 
 const credentials = z.strictObject({ name: z.string().max(200), password: z.string().max(1_000) })
 
-/** @param endSession - closes the connections of a session, on every process. */
-export function signIn(stores: BoardStores, tokens: Tokens, endSession: (id: string) => Promise<void>): SignIn {
+export function signIn(stores: BoardStores, tokens: Tokens, sessions: Api['sessions']): SignIn {
   const guesses = slowGuessing()
+  const claimsOf = async ({ headers }: IncomingMessage): Promise<TokenClaims | null> => {
+    const token = bearerToken(headers.authorization) ?? tokenCookie(headers.cookie)
+    return token === null ? null : tokens.verify(token)
+  }
 
   return {
     async login(request, response) {
@@ -42,14 +48,20 @@ export function signIn(stores: BoardStores, tokens: Tokens, endSession: (id: str
       refuseOtherOrigins(request)
       const cookie = tokenCookie(request.headers.cookie)
       const token = bearerToken(request.headers.authorization) ?? cookie
-      const claims = token === null ? null : await tokens.verify(token)
+      const claims = await claimsOf(request)
       if (claims !== null) {
         await tokens.revoke(claims)
-        await endSession(claims.sessionId)
+        await sessions.end({ session: claims.sessionId, reason: 'signed out' })
       }
       // Another sign-in of this browser stays.
       if (token === cookie) response.setHeader('set-cookie', dropTokenCookie)
       response.writeHead(204).end()
+    },
+
+    async connections(request, response) {
+      const claims = await claimsOf(request)
+      if (claims === null) throw new HttpError(401, 'Sign in first.')
+      answerJson(response, 200, await sessions.list({ user: claims.userId }))
     },
   }
 }
