@@ -136,16 +136,17 @@ class Layer implements RedisLayer {
       return position
     } catch (error) {
       // Whoever was told that it cannot be joined will not leave it.
-      if (membership.joining === 1 && !membership.hasEntered) await this.#drop(name, membership)
+      if (membership.joining === 1 && !membership.hasEntered) this.#drop(name, membership)
       throw error
     } finally {
       membership.joining--
     }
   }
 
+  /** Nobody has to wait until Redis has heard of it. */
   async leave(name: string): Promise<void> {
     const membership = this.#groups.get(name)
-    if (membership !== undefined) await this.#drop(name, membership)
+    if (membership !== undefined) this.#drop(name, membership)
   }
 
   async publish(name: string, entry: LayerEntry): Promise<Position> {
@@ -229,13 +230,12 @@ class Layer implements RedisLayer {
     return membership
   }
 
-  async #drop(name: string, { group }: Membership): Promise<void> {
+  #drop(name: string, { group }: Membership): void {
     group.leave()
     if (this.#groups.get(name)?.group === group) this.#groups.delete(name)
     if (this.#byChannel.get(group.keys.channel) !== group) return
     this.#byChannel.delete(group.keys.channel)
-    // Messages that still come find nobody; a connection that does not confirm is ended.
-    await this.#subscriptions.remove(group.keys.channel)
+    this.#subscriptions.remove(group.keys.channel)
   }
 
   #resumed(channels: readonly string[]): void {

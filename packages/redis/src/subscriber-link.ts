@@ -3,6 +3,9 @@ import type { Deadlines } from './deadlines.ts'
 import { randomText } from './random-text.ts'
 import { type ChannelListener, type Node, type PlainClient, onDeath, onceOnly } from './topology.ts'
 
+/** Channels in one command that ends subscriptions. */
+const UNSUBSCRIBED = 1_000
+
 /** What a link needs of the layer. */
 export interface LinkSurroundings {
   readonly clock: Clock
@@ -31,6 +34,9 @@ export class SubscriberLink {
   readonly #around: LinkSurroundings
   readonly #probeChannel: string
   readonly #listener: ChannelListener
+  /** Channels whose messages are not wanted any more, to be told together. */
+  #ending: string[] = []
+  #ended: Promise<void> | undefined
   #heardAt = 0
   #cancelProbe: (() => void) | undefined
   /** There while it is tried whether anything still comes. */
@@ -62,18 +68,28 @@ export class SubscriberLink {
     await this.#subscribe(channel)
   }
 
-  async unsubscribe(channel: string): Promise<void> {
-    const client = this.#client
-    await this.#confirmed(
-      this.#around.sharded
-        ? client.sUnsubscribe(channel, this.#listener, true)
-        : client.unsubscribe(channel, this.#listener, true),
-    )
+  /** Settles when the server has confirmed. What ends in one tick is told together, where it may. */
+  unsubscribe(channel: string): Promise<void> {
+    if (this.#around.sharded) return this.#confirmed(this.#client.sUnsubscribe(channel, this.#listener, true))
+    this.#ending.push(channel)
+    this.#ended ??= this.#unsubscribeAll()
+    return this.#ended
   }
 
   /** Ends the connection. */
   end(): void {
     this.#client.destroy()
+  }
+
+  async #unsubscribeAll(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    const channels = this.#ending
+    this.#ending = []
+    this.#ended = undefined
+    const parts: Promise<void>[] = []
+    for (let i = 0; i < channels.length; i += UNSUBSCRIBED)
+      parts.push(this.#confirmed(this.#client.unsubscribe(channels.slice(i, i + UNSUBSCRIBED), this.#listener, true)))
+    await Promise.all(parts)
   }
 
   async #open(): Promise<void> {

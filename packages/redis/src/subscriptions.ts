@@ -66,13 +66,13 @@ export class Subscriptions {
     })
   }
 
-  /** Settles when the server has confirmed that no more messages come, or there is no connection for them to come over. */
-  async remove(channel: string): Promise<void> {
+  /** Its messages are not wanted any more. Those that still come find nobody; a connection that does not confirm is ended. */
+  remove(channel: string): void {
     const subscription = this.#channels.get(channel)
     if (subscription === undefined) return
     subscription.isWanted = false
     for (const { reject } of subscription.waiting.splice(0)) reject(new Error('the group was left'))
-    await this.#move(subscription)
+    void this.#move(subscription)
   }
 
   /** Looks whether every channel is still subscribed to where its messages are sent; rejects where nobody can say. */

@@ -7,7 +7,7 @@ export interface PlainClient {
   duplicate(overrides: object): PlainClient
   sendCommand(args: readonly string[], options: object): Promise<unknown>
   subscribe(channel: string, listener: ChannelListener, buffers: true): Promise<unknown>
-  unsubscribe(channel: string, listener: ChannelListener, buffers: true): Promise<unknown>
+  unsubscribe(channels: readonly string[], listener: ChannelListener, buffers: true): Promise<unknown>
   sSubscribe(channel: string, listener: ChannelListener, buffers: true): Promise<unknown>
   sUnsubscribe(channel: string, listener: ChannelListener, buffers: true): Promise<unknown>
   on(event: string, listener: (argument: unknown) => void): unknown

@@ -40,6 +40,12 @@ async function calls(name: string): Promise<number> {
   return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
 }
 
+/** The channels that are subscribed to, without those by which connections are tried. */
+async function channels(): Promise<readonly string[]> {
+  const all = (await redis.command('PUBSUB', 'CHANNELS')) as string[]
+  return all.filter((channel) => !channel.includes(':probe:'))
+}
+
 describe('a connection', () => {
   test.each<[what: string, connection: () => RedisConnection]>([
     ['a URL', () => redis.url],
@@ -364,8 +370,34 @@ describe('what is not there when it is not needed', () => {
     expect(layer.stats().groups).toBe(50)
     await Promise.all(Array.from({ length: 50 }, (_, i) => layer.leave(`rt:${i}`)))
     expect(layer.stats().groups).toBe(0)
-    const channels = (await redis.command('PUBSUB', 'CHANNELS')) as string[]
-    expect(channels.filter((channel) => !channel.includes(':probe:'))).toEqual([])
+    await eventually(async () => expect(await channels()).toEqual([]))
+  })
+
+  test('groups that were left together are unsubscribed from together, and nobody waits for it', async () => {
+    const layer = await open()
+    const names = Array.from({ length: 2_500 }, (_, i) => `rt:${i}`)
+    await Promise.all(names.map((name) => layer.join(name)))
+    await redis.command('CONFIG', 'RESETSTAT')
+    redis.freeze()
+    await Promise.all(names.map((name) => layer.leave(name)))
+    redis.thaw()
+    await eventually(async () => expect(await channels()).toEqual([]))
+    expect(await calls('unsubscribe')).toBe(3)
+    expect(layer.stats()).toMatchObject({ resumed: 0, connections: 1 })
+  })
+
+  test.each([0, 1, 2, 5, 20])('groups that are joined again %i turns after they were left are heard', async (turns) => {
+    const came = new Map<string, number>()
+    const layer = await open({}, { ...silent, deliver: (group) => void came.set(group, (came.get(group) ?? 0) + 1) })
+    const names = Array.from({ length: 50 }, (_, i) => `rt:${i}`)
+    await Promise.all(names.map((name) => layer.join(name)))
+    const left = names.map((name) => layer.leave(name))
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+    const kept = names.slice(0, 25)
+    await Promise.all([...left, ...kept.map((name) => layer.join(name))])
+    await Promise.all(names.map((name) => layer.publish(name, entry)))
+    await eventually(() => expect([...came]).toEqual(kept.map((name) => [name, 1])))
+    await eventually(async () => expect((await channels()).length).toBe(25))
   })
 
   test('a group that could not be joined is not joined later', async () => {
@@ -375,10 +407,7 @@ describe('what is not there when it is not needed', () => {
     expect(layer.stats().groups).toBe(0)
     redis.thaw()
     await layer.join('rt:b')
-    await eventually(async () => {
-      const channels = (await redis.command('PUBSUB', 'CHANNELS')) as string[]
-      expect(channels.filter((channel) => !channel.includes(':probe:'))).toEqual(['rtapi:{rt:b}'])
-    })
+    await eventually(async () => expect(await channels()).toEqual(['rtapi:{rt:b}']))
   })
 })
 

@@ -8,7 +8,7 @@ import { groupKeys } from '../src/group-keys.ts'
 import { redisLayer } from '../src/index.ts'
 import { JoinedGroup } from '../src/joined-group.ts'
 import { Pauses } from '../src/pauses.ts'
-import { allowForBusyMachine } from './support/eventually.ts'
+import { allowForBusyMachine, eventually } from './support/eventually.ts'
 
 allowForBusyMachine()
 setFlagsFromString('--expose-gc')
@@ -46,8 +46,10 @@ test('groups that were joined, heard and left leave nothing behind, in the proce
   // 4,000 groups: at a hundred bytes each that would be seen.
   expect((await heapUsed()) - before).toBeLessThan(400_000)
   expect(layer.stats()).toMatchObject({ groups: 0, unsent: 0 })
-  const channels = (await redis.command('PUBSUB', 'CHANNELS')) as string[]
-  expect(channels.filter((channel) => !channel.includes(':probe:'))).toEqual([])
+  await eventually(async () => {
+    const channels = (await redis.command('PUBSUB', 'CHANNELS')) as string[]
+    expect(channels.filter((channel) => !channel.includes(':probe:'))).toEqual([])
+  })
   await layer.close()
 })
 

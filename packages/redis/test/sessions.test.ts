@@ -41,10 +41,14 @@ afterEach(async () => {
 })
 
 /** One process: what it knows of sessions it has from its clients' tokens, and from Redis. */
-async function start(connection: RedisConnection, options: RedisLayerOptions = {}): Promise<Node> {
+async function start(
+  connection: RedisConnection,
+  { keepsPresence = true, ...options }: RedisLayerOptions & { readonly keepsPresence?: boolean } = {},
+): Promise<Node> {
   const reports: string[] = []
   const report = (error: unknown, { during }: ReportContext): void => void reports.push(`${during}: ${String(error)}`)
   const layer = redisLayer(connection, { timeout: 10_000, checkInterval: 150, probeInterval: 200, report, ...options })
+  if (!keepsPresence) Object.assign(layer, { presence: undefined })
   const api = createApi({
     resources: [],
     layer,
@@ -93,8 +97,8 @@ test('an end that did not come as a message is a gap, and is obeyed from the log
 })
 
 test('an end whose number a later message shows to be missing is obeyed from the log', async () => {
-  // Nothing is compared or tried: only the next message can tell.
-  const quiet = { checkInterval: 3_600_000, probeInterval: 3_600_000 }
+  // Nothing is compared or tried, or asked meanwhile: only the next message can tell.
+  const quiet = { checkInterval: 3_600_000, probeInterval: 3_600_000, keepsPresence: false }
   const [one, two] = [await start(redis.url), await start(proxy.url, quiet)]
   const [ann, bob] = [await sessions.createUser(), await sessions.createUser()]
   const client = await connectAs(two.api, ann)
