@@ -20,6 +20,7 @@ import {
   printable,
 } from './protocol.ts'
 import { Heartbeat } from './heartbeat.ts'
+import type { Pace } from './pace.ts'
 import { isWrite } from './requested-action.ts'
 import { withTimeout } from './runtime.ts'
 import { SendQueue } from './send-queue.ts'
@@ -37,6 +38,7 @@ export interface ConnectionSurroundings extends SubscriptionSurroundings, Sessio
   /** Settles when every change emitted until now has been handed to the feeds' members. */
   changesSettled(): Promise<void>
   closed(connection: Connection): void
+  readonly pace: Pace
   /** Monotonic milliseconds, without those for which this process stood still: by them silences are measured. */
   patience(): number
   /** More is asked of this process than it can do. */
@@ -84,7 +86,7 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#openedAt = clock.monotonic()
     this.#helloFrom = around.patience()
     this.#heartbeat = new Heartbeat(limits, this.#helloFrom)
-    this.#queue = new SendQueue(socket, codec, limits)
+    this.#queue = new SendQueue(socket, codec, limits, around.pace)
     this.#allowance = new Allowance(limits, this.#openedAt)
     this.#session = new ConnectionSession(this, handshake, around)
   }

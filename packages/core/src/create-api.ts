@@ -14,6 +14,7 @@ import { LoopWatch } from './loop-watch.ts'
 import { KeyedWrites } from './keyed-writes.ts'
 import { memoryLayer } from './memory-layer.ts'
 import { comeBackAfter } from './open-sockets.ts'
+import { Pace } from './pace.ts'
 import { type Limits, RtapiError, closeCodes, defaultLimits } from './protocol.ts'
 import { Presence } from './presence.ts'
 import { Requests } from './requests.ts'
@@ -47,6 +48,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   const layer = options.layer ?? memoryLayer({ clock })
   const hub = new GroupHub(layer, clock, limits, report)
   const gate = new Gate(limits.snapshots)
+  const pace = new Pace(clock, report)
   const access = accessControl(limits, clock, report)
   const keyed = new KeyedWrites({ results: options.results ?? layer.results, limits, clock, report })
   const requests = new Requests({ models, access, keyed, limits, clock })
@@ -54,7 +56,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   const readerOf = ({ store }: ResourceModel): StoreReader => {
     const known = readers.get(store)
     if (known !== undefined) return known
-    const reader = new StoreReader(store, { hub, limits, clock, report, gate })
+    const reader = new StoreReader(store, { hub, limits, clock, report, gate, pace })
     readers.set(store, reader)
     return reader
   }
@@ -204,6 +206,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     limits,
     clock,
     report,
+    pace,
     requests,
     readerOf,
     authenticate: options.authenticate ?? (() => null),

@@ -3,7 +3,7 @@ import { FeedWindow } from './feed-window.ts'
 import type { Group } from './group-hub.ts'
 import { compileFilter } from './match-filter.ts'
 import { mergeChanges } from './merge-changes.ts'
-import type { ResetReason, RtapiError, WireChange, WireRow } from './protocol.ts'
+import type { ResetReason, RtapiError, WireChange } from './protocol.ts'
 import type { RowView, Seen } from './row-view.ts'
 import { SharedFrame } from './shared-frame.ts'
 import { type Key, type KeyId, type Row, compareRows, keyId } from './value.ts'
@@ -73,6 +73,12 @@ const suspected = { action: 'update', tx: undefined } as const
 
 const none: ReadonlySet<KeyId> = new Set()
 
+/** Bytes around a change in its frame. */
+const ENVELOPE = 96
+/** Bytes that all members together are sent in one turn of the event loop, and of the smallest part of what they hear. */
+const TURN_BYTES = 8_388_608
+const SMALLEST_PART = 16_384
+
 let handles = 0
 
 /**
@@ -106,6 +112,10 @@ export class Feed {
   /** Keys whose rows a resumed client was not sent again: what it shows of them is not known. */
   #unsent: Set<KeyId> | undefined
   #pending: WireChange[] = []
+  /** Bytes, roughly. */
+  #pendingSize = 0
+  /** What is still to be sent of more than one frame holds. */
+  #rest: WireChange[][] = []
   /** Keys that others have pushed out of the window during this tick. */
   #evicted: Set<KeyId> | undefined
   #position = ''
@@ -186,6 +196,7 @@ export class Feed {
       this.shown.delete(move.evicted)
       this.#index.delete(move.evicted, this)
       this.#pending.push({ action: 'leave', key: evicted.key })
+      this.#pendingSize += ENVELOPE
       this.#evicted ??= new Set()
       this.#evicted.add(move.evicted)
     }
@@ -193,16 +204,17 @@ export class Feed {
   }
 
   #show(view: RowView, mark: Mark): void {
-    const { row, hash } = view.seen(this.spec.fields)
+    const seen = view.seen(this.spec.fields)
+    const { row, hash } = seen
     const unsent = this.#unsent !== undefined && mark !== unexplained && this.#unsent.delete(view.id)
     const had = this.shown.get(view.id)
     if (had === undefined) {
       this.shown.set(view.id, { key: row.key, hash })
       this.#index.add(view.id, this)
-      this.#push(mark.action === 'create' ? 'create' : 'enter', row, mark)
+      this.#push(mark.action === 'create' ? 'create' : 'enter', seen, mark)
     } else if (had.hash !== hash || unsent) {
       had.hash = hash
-      this.#push('update', row, mark)
+      this.#push('update', seen, mark)
     }
   }
 
@@ -214,11 +226,15 @@ export class Feed {
     this.#unsent?.delete(id)
     this.#index.delete(id, this)
     const action = view !== undefined && this.#readable(view.row) ? 'leave' : 'delete'
-    if (this.whole) this.#pending.push({ action, key: had.key, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
+    if (!this.whole) return
+    this.#pending.push({ action, key: had.key, ...(mark.tx === undefined ? {} : { tx: mark.tx }) })
+    this.#pendingSize += ENVELOPE
   }
 
-  #push(action: 'create' | 'enter' | 'update', row: WireRow, mark: Mark): void {
-    if (this.whole) this.#pending.push(mark.tx === undefined ? { action, ...row } : { action, ...row, tx: mark.tx })
+  #push(action: 'create' | 'enter' | 'update', { row, size }: Seen, mark: Mark): void {
+    if (!this.whole) return
+    this.#pending.push(mark.tx === undefined ? { action, ...row } : { action, ...row, tx: mark.tx })
+    this.#pendingSize += size + ENVELOPE
   }
 
   /**
@@ -267,15 +283,33 @@ export class Feed {
   }
 
   /**
-   * Sends what has gathered, once per handle in use.
+   * Sends what has gathered, once per handle in use; of more than a part, the first part, and `hasMore` then.
    * @param positionOf - where the groups of a feed stand now.
    * @param fresh - the rows of this tick.
+   * @param part - bytes of a part, roughly; of many members each is sent less at a time.
    */
-  flush(positionOf: (feed: Feed) => string, fresh: ReadonlyMap<KeyId, FreshRow>): void {
+  flush(positionOf: (feed: Feed) => string, fresh: ReadonlyMap<KeyId, FreshRow>, part: number): void {
     if (this.#pending.length === 0) return
     const changes = this.#evicted === undefined ? this.#pending : this.#withEvictions(this.#evicted, fresh)
+    const size = this.#pendingSize
     this.#pending = []
-    this.#send(changes, positionOf(this))
+    this.#pendingSize = 0
+    if (size <= SMALLEST_PART) return this.#send(changes, positionOf(this))
+    const bytes = Math.max(SMALLEST_PART, Math.min(part, TURN_BYTES / Math.max(1, this.memberCount)))
+    const count = Math.ceil((changes.length * bytes) / size)
+    for (let start = 0; start < changes.length; start += count) this.#rest.push(changes.slice(start, start + count))
+    this.flushMore(positionOf)
+  }
+
+  /** Parts of what has gathered are still to be sent, before anything else happens to the feed. */
+  get hasMore(): boolean {
+    return this.#rest.length > 0
+  }
+
+  /** Sends the next part. The position stays until the last one: who goes in between has missed something. */
+  flushMore(positionOf: (feed: Feed) => string): void {
+    const changes = this.#rest.shift()
+    if (changes !== undefined) this.#send(changes, this.hasMore ? this.#position : positionOf(this))
   }
 
   /** What was pushed out may have changed in the same tick, before or after: each key is told of once, as it is. */
@@ -322,6 +356,8 @@ export class Feed {
     this.#members = []
     this.#others = undefined
     this.#pending = []
+    this.#pendingSize = 0
+    this.#rest = []
     this.#evicted = undefined
     this.#position = ''
     this.whole = false

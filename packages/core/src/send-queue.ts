@@ -2,6 +2,7 @@ import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
 import type { Delivery } from './feed.ts'
 import { mergeChanges } from './merge-changes.ts'
+import type { Pace } from './pace.ts'
 import type { Limits, ServerMessage, WireChange } from './protocol.ts'
 import type { EncodedFrame, TransportSocket } from './transport-socket.ts'
 import { type KeyId, keyId } from './value.ts'
@@ -10,6 +11,7 @@ import { type KeyId, keyId } from './value.ts'
 export class PendingChanges {
   readonly handle: string
   readonly changes: Map<KeyId, WireChange> = new Map()
+  /** Where the client stands; `undefined` if there is nothing to say. */
   from: string | undefined
   to = ''
   /** Bytes, roughly: a frame's are shared out evenly among its changes. */
@@ -39,10 +41,24 @@ export class PendingChanges {
     }
   }
 
-  /** What there is to say, or nothing. */
-  message(): ServerMessage | undefined {
-    if (this.from === undefined) return undefined
-    return { type: 'changes', feed: this.handle, from: this.from, to: this.to, changes: [...this.changes.values()] }
+  /** Takes out what there is to say, or about so many bytes of it; the last part leads to the newest position. */
+  take(bytes: number = Number.POSITIVE_INFINITY): ServerMessage | undefined {
+    const { from } = this
+    if (from === undefined) return undefined
+    const changes: WireChange[] = []
+    let taken = 0
+    for (const [id, change] of this.changes) {
+      const size = this.#sizes.get(id) ?? 0
+      if (taken + size > bytes && changes.length > 0) break
+      taken += size
+      changes.push(change)
+      this.changes.delete(id)
+      this.#sizes.delete(id)
+    }
+    this.size -= taken
+    const isLast = this.changes.size === 0
+    if (isLast) this.from = undefined
+    return { type: 'changes', feed: this.handle, from, to: isLast ? this.to : from, changes }
   }
 }
 
@@ -84,11 +100,14 @@ export class SendQueue {
   #stuckSince = 0
   /** Bytes that the socket had not got rid of at the last look. */
   #buffered = 0
+  readonly #pace: Pace
+  #isPumpedLater = false
 
-  constructor(socket: TransportSocket, codec: Codec, limits: Limits) {
+  constructor(socket: TransportSocket, codec: Codec, limits: Limits, pace: Pace) {
     this.#socket = socket
     this.#codec = codec
     this.#limits = limits
+    this.#pace = pace
   }
 
   get isEmpty(): boolean {
@@ -168,17 +187,16 @@ export class SendQueue {
 
   /** Bytes of the frame of these changes. */
   sizeOf({ frame }: Delivery): number {
-    return byteLength(frame.encode(this.#codec).data)
+    return frame.sizeOf(this.#codec)
   }
 
   /** Sends changes that were held back elsewhere, in their turn. */
   sendPending(member: QueueMember, pending: PendingChanges): void {
-    const message = pending.message()
-    if (message === undefined) return
-    if (this.#items.length === 0 && this.#hasRoom) return this.#write(message)
+    if (pending.from === undefined) return
     member.queued = pending
     this.#changeBytes += pending.size
     this.#items.push({ kind: 'changes', member, pending })
+    this.pump()
   }
 
   /** Sends a view from its beginning. Changes of the view that come later go behind it. */
@@ -225,29 +243,45 @@ export class SendQueue {
     return { members, ids }
   }
 
-  /** Writes as much as there is room for. */
+  /** Writes as much as there is room for, part by part: when others wait for long, the rest in the next turn. */
   pump(): void {
     while (this.#hasRoom) {
       const item = this.#items[0]
       if (item === undefined) return
+      if (item.kind !== 'frame' && this.#pace.isOver) return this.#pumpLater()
       this.#stuckSince = 0
       if (item.kind === 'snapshot') {
         const next = item.frames.next()
         if (next.done === true) this.#items.shift()
         else this.#write(next.value)
-        continue
-      }
-      this.#items.shift()
-      if (item.kind === 'frame') {
+      } else if (item.kind === 'frame') {
+        this.#items.shift()
         this.#messageBytes -= item.size
         this.#socket.send(item.frame)
-        continue
-      }
-      if (item.member.queued === item.pending) item.member.queued = undefined
-      this.#changeBytes -= item.pending.size
-      const message = item.pending.message()
-      if (message !== undefined) this.#write(message)
+      } else this.#pumpChanges(item.member, item.pending)
     }
+  }
+
+  /** What comes meanwhile joins what is left. */
+  #pumpChanges(member: QueueMember, pending: PendingChanges): void {
+    const before = pending.size
+    const message = pending.take(this.#limits.snapshotPart)
+    this.#changeBytes -= before - pending.size
+    if (pending.from === undefined) {
+      this.#items.shift()
+      this.#changeBytes -= pending.size
+      if (member.queued === pending) member.queued = undefined
+    }
+    if (message !== undefined) this.#write(message)
+  }
+
+  #pumpLater(): void {
+    if (this.#isPumpedLater) return
+    this.#isPumpedLater = true
+    this.#pace.later(() => {
+      this.#isPumpedLater = false
+      this.pump()
+    })
   }
 
   clear(): void {

@@ -1,3 +1,4 @@
+import { byteLength } from './byte-length.ts'
 import type { Codec } from './codec.ts'
 import type { ServerMessage } from './protocol.ts'
 import type { EncodedFrame } from './transport-socket.ts'
@@ -7,10 +8,17 @@ export class SharedFrame {
   readonly message: ServerMessage
   #codec: Codec | undefined
   #encoded: EncodedFrame | undefined
+  #size: number | undefined
   #others: Map<Codec, EncodedFrame> | undefined
 
   constructor(message: ServerMessage) {
     this.message = message
+  }
+
+  /** Its bytes; measured once for the first codec in use. */
+  sizeOf(codec: Codec): number {
+    const { data } = this.encode(codec)
+    return codec === this.#codec ? (this.#size ??= byteLength(data)) : byteLength(data)
   }
 
   encode(codec: Codec): EncodedFrame {

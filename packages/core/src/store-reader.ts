@@ -8,13 +8,14 @@ import { type FeedSpec, canShow } from './feed-spec.ts'
 import type { Filter } from './filter.ts'
 import type { Gate } from './gate.ts'
 import type { Group, GroupHub, GroupListener } from './group-hub.ts'
+import type { Pace } from './pace.ts'
 import { type Limits, RtapiError } from './protocol.ts'
 import type { ResourceModel } from './resource-model.ts'
 import { type Clock, type Report, withTimeout } from './runtime.ts'
 import { Retries } from './retries.ts'
 import { RowView } from './row-view.ts'
 import type { Store } from './store.ts'
-import { type Key, type KeyId, type Row, keyId, keyOf } from './value.ts'
+import { type Key, type KeyId, type Row } from './value.ts'
 
 /** A query of a feed that is under way. */
 interface Load {
@@ -32,7 +33,7 @@ interface Load {
 interface Arrival {
   readonly feed: Feed
   readonly load: Load
-  readonly rows: readonly Row[]
+  readonly views: readonly RowView[]
 }
 
 interface ReaderSurroundings {
@@ -42,10 +43,15 @@ interface ReaderSurroundings {
   readonly report: Report
   /** Bounds the queries that run at once. */
   readonly gate: Gate
+  /** Bounds what is done at once. */
+  readonly pace: Pace
 }
 
+const noRows: ReadonlyMap<KeyId, FreshRow> = new Map()
 /** Keys read at once, so that a bulk write does not hold the process for long. */
 const BATCH = 1_000
+/** Rows or keys that are dealt with before it is asked whether somebody else has their turn. */
+const SHORT = 16
 /** Changes during one query above which it is asked again, and how often. */
 const MAX_TOUCHED = 1_000
 const MAX_ATTEMPTS = 3
@@ -148,6 +154,13 @@ export class StoreReader implements GroupListener {
     }
   }
 
+  /** The feed was dropped while it took in a query: whoever waits waits for the next one. */
+  #loadAgain(feed: Feed): void {
+    this.#abandon(feed)
+    this.release(feed)
+    if (this.#waiting.has(feed)) this.#load(feed)
+  }
+
   /** A query that began before continuity was lost proves nothing: its waiters wait for the next one. */
   #abandon(feed: Feed): void {
     const load = this.#endLoad(feed)
@@ -176,8 +189,7 @@ export class StoreReader implements GroupListener {
    * store could not be asked; the members keep what they have.
    */
   sweep(feed: Feed): Promise<boolean> {
-    if (!feed.whole || this.#closed || this.#loads.has(feed) || this.#setOf(feed.spec).find(feed.spec) !== feed)
-      return Promise.resolve(true)
+    if (!feed.whole || this.#closed || this.#loads.has(feed) || !this.#isOpen(feed)) return Promise.resolve(true)
     feed.suspect = true
     return new Promise((swept) => this.#load(feed, swept))
   }
@@ -280,13 +292,32 @@ export class StoreReader implements GroupListener {
             `more than ${limits.viewRows} rows match: give a limit or a narrower filter`,
           )
         }
-        this.#arrivals.push({ feed, load, rows })
+        const views = await this.#viewsOf(feed.spec, rows)
+        if (this.#loads.get(feed) !== load) return
+        this.#arrivals.push({ feed, load, views })
         this.#schedule()
         return
       }
     } catch (error) {
       this.#failed(feed, load, error)
     }
+  }
+
+  /** Works out what the feed shows of its rows, before they are taken in all at once. */
+  async #viewsOf({ model, fields }: FeedSpec, rows: readonly Row[]): Promise<readonly RowView[]> {
+    const { pace } = this.#around
+    const views: RowView[] = []
+    for (const row of rows) {
+      const view = new RowView(model, row)
+      views.push(view)
+      try {
+        view.seen(fields)
+      } catch {
+        // It is met again when the row is taken in, and reported there.
+      }
+      if (views.length % SHORT === 0 && pace.isOver) await pace.turn()
+    }
+    return views
   }
 
   #failed(feed: Feed, load: Load, error: unknown): void {
@@ -325,10 +356,14 @@ export class StoreReader implements GroupListener {
     const positions = isLast ? this.#groups.takeReceived() : new Map<Group, Position>()
     const caughtUp = isLast ? this.#caughtUp.splice(0) : []
     const keys = arrivals.length === 0 ? batch : new Map(batch)
-    for (const { feed, load, rows } of arrivals) this.#addUncertainKeys(keys, feed, load, rows)
+    const { pace } = this.#around
     try {
-      const rows = keys.size === 0 ? [] : await this.#read([...keys.values()].map(({ key }) => key))
-      this.#applyBatch(keys, rows, arrivals, positions)
+      for (const arrival of arrivals) {
+        this.#addUncertainKeys(keys, arrival)
+        if (arrival.views.length > SHORT && pace.isOver) await pace.turn()
+      }
+      const rows = await this.#read([...keys.values()].map(({ key }) => key))
+      await this.#applyBatch(keys, rows, arrivals, positions)
     } catch (error) {
       this.#around.report(error, { during: 'store.read' })
       this.#dirty.putBack(batch)
@@ -347,34 +382,42 @@ export class StoreReader implements GroupListener {
   }
 
   /** Keys whose truth a query cannot tell: changed since it began, or shown until now and not among its rows. */
-  #addUncertainKeys(keys: Map<KeyId, DirtyKey>, feed: Feed, load: Load, rows: readonly Row[]): void {
+  #addUncertainKeys(keys: Map<KeyId, DirtyKey>, { feed, load, views }: Arrival): void {
     const uncertain = new Map(load.touched)
     if (feed.whole) {
-      const found = new Set(rows.slice(0, feed.spec.limit).map((row) => keyId(keyOf(row, feed.spec.model.keyFields))))
+      const found = new Set(views.slice(0, feed.spec.limit).map(({ id }) => id))
       for (const [id, { key }] of feed.shown) if (!found.has(id)) uncertain.set(id, key)
     }
     for (const [id, key] of uncertain) if (!keys.has(id)) keys.set(id, { key, action: 'update', tx: undefined })
   }
 
   async #read(keys: readonly Key[]): Promise<readonly Row[]> {
-    if (this.feedCount === 0) return []
+    if (keys.length === 0 || this.feedCount === 0) return []
     const { clock, limits } = this.#around
-    return withTimeout(
-      clock,
-      limits.storeTimeout,
-      this.#store.read(keys),
-      () => new Error('reading changed records took too long'),
-    )
+    const late = (): Error => new Error('reading changed records took too long')
+    const read = (some: readonly Key[]): Promise<readonly Row[]> =>
+      withTimeout(clock, limits.storeTimeout, this.#store.read(some), late)
+    if (keys.length <= BATCH) return read(keys)
+    const rows: Row[] = []
+    for (let start = 0; start < keys.length; start += BATCH)
+      for (const row of await read(keys.slice(start, start + BATCH))) rows.push(row)
+    return rows
   }
 
-  /** Synchronous from here to the end: feeds, their members and the positions move together. */
-  #applyBatch(
+  /**
+   * Feeds, their members and the positions move together. A long batch is interrupted, and yet nothing else evaluates,
+   * installs, sends changes of a feed or attaches to it meanwhile: all that is done in batches alone, one after the other.
+   * What may happen in between: members leave, hold back or overflow; feeds are lost, released or newly opened; queries
+   * begin and end; changes are announced, for the next batch. So whoever goes on looks first whether the feed is still there.
+   */
+  async #applyBatch(
     keys: ReadonlyMap<KeyId, DirtyKey>,
     rows: readonly Row[],
     arrivals: readonly Arrival[],
     positions: ReadonlyMap<Group, Position>,
-  ): void {
+  ): Promise<void> {
     this.#groups.apply(positions)
+    const { pace } = this.#around
     const arriving = new Set(arrivals.map(({ feed }) => feed))
     const changed = new Set<Feed>()
     const freshOf = new Map<ResourceModel, ReadonlyMap<KeyId, FreshRow>>()
@@ -391,7 +434,11 @@ export class StoreReader implements GroupListener {
     for (const set of this.#sets.values()) {
       if (set.size === 0) continue
       const fresh = set.freshRows(keys, rows)
-      for (const [id, row] of fresh) set.visit(id, row, evaluate)
+      let visited = 0
+      for (const [id, row] of fresh) {
+        set.visit(id, row, evaluate)
+        if (++visited % SHORT === 0 && pace.isOver) await pace.turn()
+      }
       for (const feed of this.#touched) {
         if (feed.spec.model !== set.model || arriving.has(feed)) continue
         const touched = this.#loads.get(feed)?.touched
@@ -400,11 +447,14 @@ export class StoreReader implements GroupListener {
       freshOf.set(set.model, fresh)
     }
     // Members hear of these changes before anybody new joins them: what a feed shows is then what they show.
-    for (const feed of changed) this.#guard(feed, () => this.#flush(feed, freshOf.get(feed.spec.model) ?? new Map()))
+    for (const feed of changed) {
+      this.#flush(feed, freshOf.get(feed.spec.model) ?? noRows)
+      if (feed.hasMore) await this.#flushMore(feed)
+      if (keys.size > SHORT && pace.isOver) await pace.turn()
+    }
     for (const arrival of arrivals) {
-      const { feed, load } = arrival
-      const isThere = this.#guard(feed, () => this.#arrive(arrival, freshOf.get(feed.spec.model) ?? new Map()))
-      if (!isThere) for (const waiter of load.waiters) waiter.failed(new RtapiError('internal', 'The server failed.'))
+      await this.#arrive(arrival, freshOf.get(arrival.feed.spec.model) ?? noRows)
+      if (arrival.views.length > SHORT && pace.isOver) await pace.turn()
     }
     this.#groups.tellPositions(this.#around.clock.monotonic())
   }
@@ -427,7 +477,13 @@ export class StoreReader implements GroupListener {
   }
 
   #flush(feed: Feed, fresh: ReadonlyMap<KeyId, FreshRow>): void {
-    feed.flush(this.#groups.positionOf, fresh)
+    this.#guard(feed, () => {
+      feed.flush(this.#groups.positionOf, fresh, this.#around.limits.snapshotPart)
+      if (!feed.hasMore) this.#flushed(feed)
+    })
+  }
+
+  #flushed(feed: Feed): void {
     if (feed.stale) this.#load(feed)
     else if (feed.spec.limit === undefined && feed.shown.size > this.#around.limits.viewRows) {
       // Whoever asks again is told that there are more rows than a view may hold.
@@ -436,29 +492,69 @@ export class StoreReader implements GroupListener {
     }
   }
 
-  #arrive({ feed, load, rows }: Arrival, fresh: ReadonlyMap<KeyId, FreshRow>): void {
-    if (this.#loads.get(feed) !== load) return
+  /** The parts of a large difference, each in a turn of its own; a feed that is lost or given up has none left. */
+  async #sendRest(feed: Feed): Promise<void> {
+    while (feed.hasMore) {
+      await this.#around.pace.turn()
+      if (this.#closed || !this.#isOpen(feed)) return
+      this.#guard(feed, () => feed.flushMore(this.#groups.positionOf))
+    }
+  }
+
+  async #flushMore(feed: Feed): Promise<void> {
+    await this.#sendRest(feed)
+    if (!this.#closed && this.#isOpen(feed) && feed.whole) this.#flushed(feed)
+  }
+
+  #isOpen(feed: Feed): boolean {
+    return this.#sets.get(feed.spec.model.name)?.find(feed.spec) === feed
+  }
+
+  async #arrive(arrival: Arrival, fresh: ReadonlyMap<KeyId, FreshRow>): Promise<void> {
+    const { feed, load } = arrival
+    const { pace } = this.#around
+    const isCurrent = (): boolean => this.#loads.get(feed) === load && !this.#closed
+    if (!isCurrent()) return
+    try {
+      const snapshot = await this.#takeIn(arrival, fresh, isCurrent)
+      if (snapshot === undefined) {
+        if (isCurrent()) this.#loadAgain(feed)
+        return
+      }
+      for (const waiter of load.waiters) {
+        waiter.attach(snapshot)
+        load.waiters.delete(waiter)
+        if (load.waiters.size > 0 && snapshot.rows.length > SHORT && pace.isOver) await pace.turn()
+        // Whoever is left waits for another query, or has gone.
+        if (!isCurrent()) return
+      }
+    } catch (error) {
+      if (!isCurrent()) return this.#around.report(error, { during: 'feed', resource: feed.spec.model.name })
+      this.#endLoad(feed)
+      this.#startOver(feed, error)
+      for (const waiter of load.waiters) waiter.failed(new RtapiError('internal', 'The server failed.'))
+      if (this.#waiting.has(feed)) this.#load(feed)
+      return
+    }
     this.#endLoad(feed)
-    feed.queriedAt = load.beganAt
-    const staleBefore = feed.stale
-    const seen = feed.install(
-      rows.map((row) => new RowView(feed.spec.model, row)),
-      fresh,
-      load.isSuspect,
-    )
-    feed.stale ||= staleBefore
-    feed.flush(this.#groups.positionOf, fresh)
-    const snapshot: FeedSnapshot = {
-      rows: seen,
-      position: feed.begin(this.#groups.positionOf),
-      touched: fresh,
-    }
-    for (const waiter of load.waiters) {
-      waiter.attach(snapshot)
-      load.waiters.delete(waiter)
-    }
     if (!feed.stale) this.#requeried(feed)
     this.release(feed)
     if (feed.stale || this.#waiting.has(feed)) this.#load(feed)
+  }
+
+  /** From here on the feed shows the rows; `undefined` if it is lost or given up before its members have heard of them all. */
+  async #takeIn(
+    { feed, load, views }: Arrival,
+    fresh: ReadonlyMap<KeyId, FreshRow>,
+    isCurrent: () => boolean,
+  ): Promise<FeedSnapshot | undefined> {
+    const { positionOf } = this.#groups
+    feed.queriedAt = load.beganAt
+    const staleBefore = feed.stale
+    const rows = feed.install(views, fresh, load.isSuspect)
+    feed.stale ||= staleBefore
+    feed.flush(positionOf, fresh, this.#around.limits.snapshotPart)
+    if (feed.hasMore) await this.#sendRest(feed)
+    return isCurrent() && feed.whole ? { rows, position: feed.begin(positionOf), touched: fresh } : undefined
   }
 }

@@ -2,18 +2,36 @@ import * as fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { jsonCodec } from '../src/codec.ts'
 import type { Delivery } from '../src/feed.ts'
+import { Pace } from '../src/pace.ts'
 import { type ChangesMessage, type ServerMessage, type WireChange, defaultLimits } from '../src/protocol.ts'
+import type { Clock } from '../src/runtime.ts'
 import { PendingChanges, type QueueMember, SendQueue } from '../src/send-queue.ts'
 import { SharedFrame } from '../src/shared-frame.ts'
 import type { TransportSocket } from '../src/transport-socket.ts'
 
 const limits = { ...defaultLimits, sendSoft: 100, sendHard: 1_000, sendTimeout: 10_000 }
 
+let now: number
+let deferred: (() => void)[]
+const clock: Clock = {
+  now: () => now,
+  monotonic: () => now,
+  setTimer() {
+    throw new Error('a queue has no timer')
+  },
+  defer: (run) => void deferred.push(run),
+}
+const fail = (error: unknown): never => {
+  throw error
+}
+
 let sent: ServerMessage[]
 let socket: TransportSocket & { bufferedAmount: number }
 let queue: SendQueue
 
 beforeEach(() => {
+  now = 0
+  deferred = []
   sent = []
   socket = {
     id: 's',
@@ -21,7 +39,7 @@ beforeEach(() => {
     send: ({ data }) => void sent.push(...[JSON.parse(String(data)) as ServerMessage | ServerMessage[]].flat()),
     close: () => undefined,
   }
-  queue = new SendQueue(socket, jsonCodec, limits)
+  queue = new SendQueue(socket, jsonCodec, limits, new Pace(clock, fail))
 })
 
 const view = (handle = 'f'): QueueMember => ({ handle, queued: undefined })
@@ -60,7 +78,7 @@ describe('coalescing', () => {
     const pending = new PendingChanges('f')
     for (const [i, action] of actions.entries())
       pending.add(delivery(gone(action) ? { action, key: 1 } : { action, key: 1, data: { i } }), 10)
-    const message = pending.message() as ChangesMessage
+    const message = pending.take() as ChangesMessage
     expect(message.changes).toHaveLength(told === undefined ? 0 : 1)
     expect(message.changes[0]?.action).toBe(told)
     if (told !== undefined && !gone(told)) expect(message.changes[0]?.data).toEqual({ i: actions.length - 1 })
@@ -89,7 +107,7 @@ describe('coalescing', () => {
           size = Math.max(size, 100)
           pending.add(delivery(gone(action) ? { action, key } : { action, key, data: { value } }), 100)
         }
-        const message = pending.message() as ChangesMessage | undefined
+        const message = pending.take() as ChangesMessage | undefined
         for (const { action, key, data } of message?.changes ?? []) {
           const id = Number(key)
           expect(told.has(id)).toBe(action !== 'create' && action !== 'enter')
