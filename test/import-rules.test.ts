@@ -15,6 +15,7 @@ const rules: Record<string, (found: Import) => boolean> = {
   '@rtapi/sql': ({ specifier }) => packageOf(specifier) === '@rtapi/core',
   '@rtapi/mikro-orm': sqlAdapterRule,
   '@rtapi/sequelize': sqlAdapterRule,
+  '@rtapi/postgres': sqlAdapterRule,
 }
 
 /** Adapters of libraries for SQL databases also import what is the same for all of them. */

@@ -8,9 +8,9 @@ const apps = readWorkspaces('apps')
 const core = packages.find(({ manifest }) => manifest.name === '@rtapi/core')?.manifest
 
 const keyOrder =
-  'name version description keywords license files type sideEffects exports publishConfig scripts dependencies ' +
+  'name version description keywords license files type sideEffects exports bin publishConfig scripts dependencies ' +
   'devDependencies peerDependencies peerDependenciesMeta engines'
-const optionalKeys = ['dependencies', 'devDependencies', 'peerDependencies', 'peerDependenciesMeta']
+const optionalKeys = ['bin', 'dependencies', 'devDependencies', 'peerDependencies', 'peerDependenciesMeta']
 const sameEverywhere = ['version', 'license', 'files', 'type', 'sideEffects', 'publishConfig', 'scripts']
 
 /**
@@ -21,6 +21,7 @@ const mayDependOn: Record<string, string[]> = {
   '@rtapi/core': [],
   '@rtapi/mikro-orm': ['@rtapi/core', '@rtapi/sql'],
   '@rtapi/sequelize': ['@rtapi/core', '@rtapi/sql'],
+  '@rtapi/postgres': ['@rtapi/core', '@rtapi/sql'],
 }
 
 function internalDependencies(manifest: Manifest): [name: string, version: string][] {
