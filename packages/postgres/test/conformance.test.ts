@@ -1,0 +1,63 @@
+import { changeSourceSuite, thingFields } from '@rtapi/testing'
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { type LiveTable, installOutbox, postgresSource } from '../src/index.ts'
+import { type TestDatabase, missing, openDatabase } from './support/database.ts'
+import { SqlWriter, ddl } from './support/sql-writer.ts'
+import { untilEmpty } from './support/watched-source.ts'
+import { writePaths } from './support/write-paths.ts'
+
+const fields = Object.fromEntries(Object.keys(thingFields).map((field) => [field, field]))
+
+const tables: readonly LiveTable[] = [
+  { table: 'things', entity: 'things', key: ['id'], fields },
+  { table: 'shelf', entity: 'Shelf', key: ['id'] },
+  { table: 'item', entity: 'Item', key: ['id'], fields: { shelfId: 'shelf_id' } },
+  { table: 'note', entity: 'Note', key: ['id'], fields: { shelfId: 'shelf_id' } },
+  { table: 'draft', entity: 'Draft', key: ['id'] },
+  { table: 'box_labels', entity: 'Box', key: ['box_id'], part: true },
+  { table: 'box_labels', entity: 'Label', key: ['label_id'], part: true },
+]
+
+const reason = await missing()
+describe.skipIf(reason !== undefined)(`triggers and outbox${reason === undefined ? '' : ` (${reason})`}`, () => {
+  let database: TestDatabase
+  beforeAll(async () => {
+    database = await openDatabase(ddl)
+    const client = new Client(database.url)
+    await client.connect()
+    await installOutbox(client, tables)
+    await client.end()
+  })
+  afterAll(async () => database.close())
+
+  const suite = changeSourceSuite({
+    concurrent: true,
+    failingCommit: (writer: SqlWriter) =>
+      writer.transaction(async (inner) => {
+        await inner.update(1, { text: 'lost' })
+        await inner.query('set constraints all deferred')
+        await inner.query('insert into item values (1, 404)')
+      }),
+    paths: writePaths,
+    async open() {
+      await database.pool.query('truncate things, shelf, item, note, box, label, box_labels, draft, rtapi.outbox')
+      await database.pool.query('truncate rtapi.outbox')
+      const source = postgresSource({ connection: database.url, tables })
+      let isStopped = false
+      return {
+        source: {
+          start: (emit) => source.start(emit),
+          async stop() {
+            isStopped = true
+            await source.stop()
+          },
+        },
+        writer: new SqlWriter(database.pool),
+        settle: () => (isStopped ? undefined : untilEmpty(database)),
+        readCommitted: async (id) => (await database.rows('select * from things where id = $1', [id]))[0],
+      }
+    },
+  })
+  for (const { name, run } of suite) test(name, run)
+})
