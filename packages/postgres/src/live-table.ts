@@ -66,6 +66,11 @@ export function outboxPlace(options: OutboxOptions): OutboxPlace {
   return { schema, coarseAbove, notify, ...(role === undefined ? {} : { role }) }
 }
 
+/** The name of a table for people. */
+export function tableName({ schema = 'public', table }: { readonly schema?: string; readonly table: string }): string {
+  return `${schema}.${table}`
+}
+
 /** A table with what is to be announced of its rows: usually one entity. */
 export interface TableCapture {
   readonly schema: string
@@ -84,7 +89,10 @@ export function capturesOf(tables: readonly LiveTable[]): readonly TableCapture[
     const { table, schema = 'public', entity } = entry
     checkName(table, 'a table')
     checkName(schema, `the schema of '${table}'`)
-    if (entity === '') throw new TypeError(`the table '${table}' has no entity`)
+    for (const name of [entity, ...Object.keys(entry.fields ?? {})]) {
+      if (name === '' || name.includes('\0'))
+        throw new TypeError(`the table '${table}' has an entity or field without name`)
+    }
     if (entry.key.length === 0) throw new TypeError(`the table '${table}' has no key`)
     for (const column of columnsOf(entry)) checkName(column, `a column of '${table}'`)
     const name = JSON.stringify([schema, table])
@@ -103,10 +111,11 @@ export function columnName(column: LiveColumn): string {
   return typeof column === 'string' ? column : column.column
 }
 
-/** The name of a capture's function: readable, unless it is longer than PostgreSQL allows. */
+/** The name of a capture's function: readable, unless it is longer than PostgreSQL allows, or a dot makes it ambiguous. */
 export function captureName({ schema, table }: TableCapture): string {
   const name = `capture_${schema}.${table}`
-  return Buffer.byteLength(name) <= MAX_NAME ? name : `capture_${shortHash(`${schema}.${table}`)}`
+  const isClear = !schema.includes('.') && !table.includes('.') && Buffer.byteLength(name) <= MAX_NAME
+  return isClear ? name : `capture_${shortHash(JSON.stringify([schema, table]))}`
 }
 
 /** The beginning of a SHA-256, to tell texts apart. */

@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg'
 import type { OutboxPlace } from './live-table.ts'
 import { outboxName } from './outbox-sql.ts'
-import type { OutboxRow } from './outbox-transaction.ts'
+import type { OutboxRow } from './outbox-row.ts'
 
 /** A row in the order of the outbox. */
 export interface OutboxCursor {
@@ -40,11 +40,25 @@ export async function readOutbox(
   return { rows: rows.filter(({ xid }) => xid !== null), horizon: rows[0]?.horizon ?? '0' }
 }
 
-/** Forgets transactions whose rows have all been read. */
+/** Rows that are deleted by one statement, so that none takes long however big a transaction was. */
+const DELETED_AT_ONCE = 10_000
+
+/**
+ * Forgets transactions whose rows have all been read. If that is cut off halfway the rest is announced again, which does
+ * no harm.
+ */
 export async function forgetTransactions(
   client: ClientBase,
   place: OutboxPlace,
   xids: readonly string[],
 ): Promise<void> {
-  await client.query(`delete from ${outboxName(place)} where xid = any ($1::xid8[])`, [xids])
+  for (let deleted = DELETED_AT_ONCE; deleted === DELETED_AT_ONCE;) {
+    const { rowCount } = await client.query(
+      `delete from ${outboxName(place)} where ctid = any (array(
+         select ctid from ${outboxName(place)} where xid = any ($1::xid8[]) limit ${DELETED_AT_ONCE}
+       ))`,
+      [xids],
+    )
+    deleted = rowCount ?? 0
+  }
 }

@@ -9,7 +9,7 @@ import {
   outboxPlace,
   shortHash,
 } from './live-table.ts'
-import { literal, quoted } from './sql-text.ts'
+import { literal, qualified, quoted } from './sql-text.ts'
 
 /**
  * The migration that installs the outbox and the triggers which fill it: SQL to read, to keep with your migrations, or to
@@ -25,6 +25,7 @@ export function outboxSql(tables: readonly LiveTable[], options: OutboxOptions =
     outboxTable(place),
     `-- Tables that are no longer named are no longer captured.\n${dropCaptures(place, names)}`,
     ...captures.map((capture) => captureSql(capture, place)),
+    partitionTriggers(place),
   ].join('\n\n')
 }
 
@@ -51,7 +52,8 @@ export function outboxName({ schema }: OutboxPlace): string {
 
 /** The channel on which commits wake the source. */
 export function wakeUpChannel({ schema }: OutboxPlace): string {
-  return `${schema.slice(0, 40)}_outbox`
+  // The server allows 63 bytes, and a failing NOTIFY would make the write fail.
+  return Buffer.byteLength(schema) <= 50 ? `${schema}_outbox` : `rtapi_${shortHash(schema)}`
 }
 
 /** What the comment on the function of a capture says, by which its version is known. */
@@ -99,23 +101,64 @@ begin
 end $$;`
 }
 
+/** The triggers of a capture: event, and the rows that a statement of it hands over. */
+const events = [
+  ['insert', ' referencing new table as new_rows'],
+  ['update', ' referencing old table as old_rows new table as new_rows'],
+  ['delete', ' referencing old table as old_rows'],
+  ['truncate', ''],
+] as const
+
 function captureSql(capture: TableCapture, place: OutboxPlace): string {
-  const table = `${quoted(capture.schema)}.${quoted(capture.table)}`
   const name = `${quoted(place.schema)}.${quoted(captureName(capture))}`
-  const triggers = [
-    ['insert', ' referencing new table as new_rows'],
-    ['update', ' referencing old table as old_rows new table as new_rows'],
-    ['delete', ' referencing old table as old_rows'],
-    ['truncate', ''],
-  ].map(
-    ([event, rows]) => `create or replace trigger ${quoted(`${place.schema}_${event}`)} after ${event} on ${table}
+  const triggers = events.map(
+    ([event, rows]) =>
+      `create or replace trigger ${quoted(triggerName(place, event))} after ${event} on ${qualified(capture)}
  ${rows} for each statement execute function ${name}();`,
   )
   return `-- ${capture.entries.map(({ entity }) => JSON.stringify(entity)).join(', ')}
 ${functionSql(capture, place)}
 comment on function ${name}() is ${literal(captureVersion(capture, place))};
 revoke all on function ${name}() from public;
-${triggers.join('\n').replaceAll('\n  for each', '\n  for each')}`
+${triggers.join('\n')}`
+}
+
+function triggerName({ schema }: OutboxPlace, event: string): string {
+  return Buffer.byteLength(schema) <= 50 ? `${schema}_${event}` : `rtapi_${shortHash(schema)}_${event}`
+}
+
+/** Tables and the partitions of each, as SQL: pairs of `root` and `child`. */
+export const PARTITIONS = `with recursive tree (root, child) as (
+    select inhparent, inhrelid from pg_catalog.pg_inherits
+    union select tree.root, i.inhrelid from tree join pg_catalog.pg_inherits i on i.inhparent = tree.child
+  )`
+
+/** A statement may name a partition, or a table that inherits, itself; then the triggers of the whole are silent. */
+function partitionTriggers(place: OutboxPlace): string {
+  const rows = events.map(([event, referencing]) =>
+    [triggerName(place, event), event, referencing].map((text) => literal(text)).join(', '),
+  )
+  return `-- The same for partitions, since a statement may name one itself. Run this again when some were added.
+do $$ declare
+  copy record;
+begin
+  for copy in
+    ${PARTITIONS}
+    select e.name, e.event, e.referencing, t.tgfoid::regprocedure as capture, c.oid::regclass as partition
+    from (values (${rows.join('), (')})) e (name, event, referencing)
+    join pg_catalog.pg_trigger t on t.tgname = e.name
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = ${literal(place.schema)}
+    join tree on tree.root = t.tgrelid
+    join pg_catalog.pg_class c on c.oid = tree.child and c.relkind in ('r', 'p')
+    where not exists (
+      select from pg_catalog.pg_trigger o where o.tgrelid = c.oid and o.tgname = e.name and o.tgfoid <> t.tgfoid
+    )
+  loop
+    execute format('create or replace trigger %I after %s on %s %s for each statement execute function %s',
+      copy.name, copy.event, copy.partition, copy.referencing, copy.capture);
+  end loop;
+end $$;`
 }
 
 function functionSql(capture: TableCapture, place: OutboxPlace): string {

@@ -1,7 +1,7 @@
 import { type ChangeSource, type Clock, type Report, systemClock } from '@rtapi/core'
-import type { ClientConfig } from 'pg'
+import type { DatabaseAddress } from './database-link.ts'
 import { type LiveTable, type OutboxOptions, capturesOf, outboxPlace } from './live-table.ts'
-import type { OutboxLag } from './outbox-setup.ts'
+import type { OutboxLag } from './outbox-status.ts'
 import { Relay, type RelayStats } from './relay.ts'
 
 /** How a source is set up. Every process of an API may run one over the same outbox. */
@@ -10,7 +10,7 @@ export interface PostgresSourceOptions extends OutboxOptions {
    * Where the database is, as `pg` takes it. The source needs a connection of its own, on which it listens: to the primary,
    * and not through a pooler that shares connections between transactions.
    */
-  readonly connection: string | ClientConfig
+  readonly connection: DatabaseAddress
   /** What is announced; the same as was installed. */
   readonly tables: readonly LiveTable[]
   /** Milliseconds between two looks without a wake-up. @default 500 */

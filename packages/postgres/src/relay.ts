@@ -1,9 +1,15 @@
-import { type ChangeBatch, type Clock, type Report, RtapiError } from '@rtapi/core'
+import { type ChangeBatch, type Report, RtapiError } from '@rtapi/core'
+import { backOffTime } from './back-off.ts'
+import { needsPerson } from './database-link.ts'
 import type { OutboxPlace } from './live-table.ts'
 import { forgetTransactions, readOutbox } from './outbox-reader.ts'
-import { type OutboxLag, readLag } from './outbox-setup.ts'
-import { OutboxTransaction } from './outbox-transaction.ts'
-import { OutboxError, RelaySession, type SessionOptions } from './relay-session.ts'
+import { type OutboxLag, readLag } from './outbox-status.ts'
+import { addRow } from './outbox-row.ts'
+import { RelaySession, type SessionOptions } from './relay-session.ts'
+import { SetupError } from './setup-error.ts'
+import { withinStopTime } from './stopping.ts'
+import { TransactionChanges } from './transaction-changes.ts'
+import { Trouble } from './trouble.ts'
 import { WakeUp } from './wake-up.ts'
 
 /** What a relay is set up with. Times are in milliseconds. */
@@ -12,7 +18,6 @@ export interface RelayOptions extends Omit<SessionOptions, 'wake'> {
   readonly batch: number
   readonly takeover: number
   readonly alarmAfter: number
-  readonly clock: Clock
   readonly report: Report
 }
 
@@ -28,13 +33,9 @@ export interface RelayStats {
   readonly refused: number
   /** How often the connection failed, or could not be made. */
   readonly failures: number
-  /** Milliseconds since changes could last be announced, 0 if they can. */
+  /** Milliseconds for which changes have not been announced as fast as they came, 0 if all is well. */
   readonly troubledFor: number
 }
-
-/** Milliseconds that `stop` gives to what is under way. */
-const STOP_TIME = 2_000
-const MOST_BACKOFF = 10_000
 
 /**
  * Announces what is in the outbox, and forgets it when the channel layer has taken it. Of all relays of an outbox one
@@ -43,27 +44,28 @@ const MOST_BACKOFF = 10_000
 export class Relay {
   readonly #options: RelayOptions
   readonly #wakeUp: WakeUp
+  readonly #trouble: Trouble
   readonly #counts = { transactions: 0, refused: 0, failures: 0 }
   #emit: (batch: ChangeBatch) => unknown = () => undefined
   #session: RelaySession | undefined
   #running: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
   #stopped = false
   #leads = false
   /** Whatever was written by transactions before this one has been announced on this connection. */
   #horizon = '0'
   /** The first row of the outbox as a relay that does not lead saw it last, and since when. */
   #first: { readonly xid: string; readonly since: number } | undefined
-  #troubledSince: number | undefined
-  #hasAlarmed = false
 
   constructor(options: RelayOptions) {
     this.#options = options
+    this.#trouble = new Trouble(options)
     this.#wakeUp = new WakeUp(options.clock)
   }
 
   /**
    * Connects and begins. A database that cannot be reached is waited for.
-   * @throws what only a person can mend: OutboxError, TypeError, and errors of PostgreSQL about rights and names.
+   * @throws what only a person can mend: SetupError, TypeError, and errors of PostgreSQL about rights and names.
    */
   async start(emit: (batch: ChangeBatch) => unknown): Promise<void> {
     if (this.#running !== undefined) throw new TypeError('the source has been started already')
@@ -72,18 +74,16 @@ export class Relay {
     try {
       session = await this.#open()
     } catch (error) {
-      if (needsPerson(error)) throw error
-      this.#failed(error, 1)
+      if (error instanceof SetupError || error instanceof TypeError || needsPerson(error)) throw error
+      this.#failed(error)
     }
     this.#running = this.#run(session)
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true
-    this.#wakeUp.wake()
-    const cancel = this.#options.clock.setTimer(STOP_TIME, () => void this.#session?.close())
-    await this.#running
-    cancel()
+  /** Waits for what is under way, but no longer than for 2 s. Nothing is emitted afterwards. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
   }
 
   /** @throws RtapiError `unavailable` without a connection. */
@@ -94,17 +94,23 @@ export class Relay {
   }
 
   stats(): RelayStats {
-    const since = this.#troubledSince
     return {
       connected: this.#session !== undefined && this.#session.failure === undefined,
       leader: this.#leads,
       ...this.#counts,
-      troubledFor: since === undefined ? 0 : this.#options.clock.monotonic() - since,
+      troubledFor: this.#trouble.lasts,
     }
   }
 
   get #place(): OutboxPlace {
     return this.#options.place
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopped = true
+    this.#wakeUp.wake()
+    await withinStopTime(this.#options.clock, this.#running)
+    await this.#session?.close()
   }
 
   async #open(): Promise<RelaySession> {
@@ -113,7 +119,8 @@ export class Relay {
     this.#horizon = '0'
     if (session.outdated.length > 0) {
       const names = session.outdated.join(', ')
-      this.#tell(new OutboxError(`the triggers of ${names} were made from another description: install them anew`))
+      const problem = `the triggers of ${names} were made from another description, or are not on all partitions`
+      this.#trouble.tell(new SetupError('not_installed', `${problem}: install them anew`), 'postgres.source')
     }
     return session
   }
@@ -133,7 +140,7 @@ export class Relay {
         if (session.failure !== undefined) throw session.failure
       } catch (error) {
         failures++
-        if (!this.#stopped) this.#failed(error, failures)
+        if (!this.#stopped) this.#failed(error)
         await this.#close(session)
         session = undefined
       }
@@ -152,10 +159,8 @@ export class Relay {
   async #pass(session: RelaySession): Promise<boolean> {
     this.#leads ||= await session.lead()
     const done = this.#leads || (await this.#isStuck(session)) ? await this.#drain(session) : true
-    if (done) {
-      this.#troubledSince = undefined
-      this.#hasAlarmed = false
-    } else this.#troubled()
+    if (done) this.#trouble.isOver()
+    else this.#trouble.goesOn()
     return done
   }
 
@@ -171,34 +176,37 @@ export class Relay {
 
   /** Announces all that is there. Answers whether the layer took it. */
   async #drain(session: RelaySession): Promise<boolean> {
-    const { batch: limit } = this.#options
+    const { batch: limit, clock, alarmAfter } = this.#options
+    const began = clock.monotonic()
     let after = { xid: this.#horizon, id: '0' }
     let horizon: string | undefined
-    let open: OutboxTransaction | undefined
+    let open: TransactionChanges | undefined
     for (;;) {
       const page = await readOutbox(session.client, this.#place, { after, limit })
       horizon ??= page.horizon
-      const whole: OutboxTransaction[] = []
+      const whole: TransactionChanges[] = []
       for (const row of page.rows) {
         if (open !== undefined && open.xid !== row.xid) {
           whole.push(open)
           open = undefined
         }
-        open ??= new OutboxTransaction(row.xid, session.typesOf, this.#place.coarseAbove)
-        open.add(row)
+        open ??= new TransactionChanges(row.xid, this.#place.coarseAbove)
+        addRow(open, row, session.typesOf(row.entity))
         after = row
       }
       const isLast = page.rows.length < limit
       if (isLast && open !== undefined) whole.push(open)
       if (!(await this.#announce(session, whole))) return false
       if (isLast || this.#stopped) break
+      // What is written faster than it is read never comes to an end.
+      if (clock.monotonic() - began >= alarmAfter) this.#trouble.goesOn(undefined, began)
     }
     // A later transaction may have been committed between two pages, but none that had ended before the first.
     this.#horizon = horizon
     return true
   }
 
-  async #announce({ client }: RelaySession, transactions: readonly OutboxTransaction[]): Promise<boolean> {
+  async #announce({ client }: RelaySession, transactions: readonly TransactionChanges[]): Promise<boolean> {
     if (transactions.length === 0 || this.#stopped) return true
     const answers = await Promise.all(transactions.map((transaction) => this.#emitOne(transaction.batch())))
     const taken = transactions.filter((_, i) => answers[i]).map(({ xid }) => xid)
@@ -214,48 +222,21 @@ export class Relay {
       return (await this.#emit(batch)) !== false
     } catch (error) {
       // It must not throw; trying again would do the same.
-      this.#tell(error)
+      this.#trouble.tell(error, 'postgres.source')
       return true
     }
   }
 
   async #backOff(failures: number): Promise<void> {
-    const most = Math.min(MOST_BACKOFF, this.#options.poll * 2 ** Math.min(failures - 1, 10))
-    const until = this.#options.clock.monotonic() + most / 2 + Math.random() * (most / 2)
-    for (let left = until; left > 0 && !this.#stopped; left = until - this.#options.clock.monotonic()) {
-      await this.#wakeUp.wait(until - this.#options.clock.monotonic())
+    const { clock, poll } = this.#options
+    const until = clock.monotonic() + backOffTime(failures, poll)
+    for (let left = until - clock.monotonic(); left > 0 && !this.#stopped; left = until - clock.monotonic()) {
+      await this.#wakeUp.wait(left)
     }
   }
 
-  #failed(error: unknown, failures: number): void {
+  #failed(error: unknown): void {
     this.#counts.failures++
-    // An outage is told of once.
-    if (failures === 1) this.#tell(error)
-    this.#troubled()
+    this.#trouble.goesOn(error)
   }
-
-  #troubled(): void {
-    const now = this.#options.clock.monotonic()
-    this.#troubledSince ??= now
-    const time = now - this.#troubledSince
-    if (time < this.#options.alarmAfter || this.#hasAlarmed) return
-    this.#hasAlarmed = true
-    const seconds = Math.round(time / 1_000)
-    this.#tell(new Error(`no changes of PostgreSQL could be announced for ${seconds} s`), 'postgres.lag')
-  }
-
-  #tell(error: unknown, during = 'postgres.relay'): void {
-    try {
-      this.#options.report(error, { during })
-    } catch {
-      // A report must not throw; if it does, there is nobody left to tell.
-    }
-  }
-}
-
-/** Whether trying again is of no use: SQLSTATEs of authentication, missing databases, and rights and names. */
-function needsPerson(error: unknown): boolean {
-  if (error instanceof OutboxError || error instanceof TypeError) return true
-  const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^(28|3D|42)[0-9A-Z]{3}$/.test(code)
 }

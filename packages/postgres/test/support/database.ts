@@ -10,6 +10,8 @@ export interface TestDatabase {
   /** One connection of such a program, as `psql` has it; ended with the database. */
   connect(options?: { readonly user?: string; readonly password?: string }): Promise<Client>
   rows<Row extends QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<readonly Row[]>
+  /** Ends those connections. */
+  disconnect(): Promise<void>
   close(): Promise<void>
 }
 
@@ -26,7 +28,7 @@ export async function openDatabase(ddl = ''): Promise<TestDatabase> {
 }
 
 /** A new database of a server. */
-export async function openDatabaseAt(server: string, ddl: string): Promise<TestDatabase> {
+async function openDatabaseAt(server: string, ddl: string): Promise<TestDatabase> {
   const name = `rtapi_${randomUUID().replaceAll('-', '')}`
   const admin = new Client({ connectionString: `${server}/postgres` })
   await admin.connect()
@@ -37,6 +39,7 @@ export async function openDatabaseAt(server: string, ddl: string): Promise<TestD
   pool.on('error', () => undefined)
   const clients: Client[] = []
   if (ddl !== '') await pool.query(ddl)
+  const disconnect = async () => void (await Promise.all(clients.splice(0).map((client) => client.end())))
   return {
     url,
     pool,
@@ -53,8 +56,9 @@ export async function openDatabaseAt(server: string, ddl: string): Promise<TestD
     async rows<Row extends QueryResultRow>(sql: string, values: readonly unknown[] = []) {
       return (await pool.query<Row>(sql, [...values])).rows
     },
+    disconnect,
     async close() {
-      await Promise.all([...clients.map((client) => client.end()), pool.end()])
+      await Promise.all([disconnect(), pool.end()])
     },
   }
 }

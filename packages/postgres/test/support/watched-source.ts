@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest'
 import type { Change, ChangeBatch, CoarseChange } from '@rtapi/core'
 import { type PostgresSource, type PostgresSourceOptions, postgresSource } from '../../src/index.ts'
 import type { TestDatabase } from './database.ts'
@@ -9,14 +10,15 @@ export interface WatchedSource {
   readonly batches: ChangeBatch[]
   readonly reports: { readonly error: unknown; readonly during: string }[]
   /** Waits until all that has been committed has been announced; answers the batches since the last call. */
-  announced(): Promise<readonly ChangeBatch[]>
+  readonly announced: () => Promise<readonly ChangeBatch[]>
   /** The changes of these batches. */
-  changes(): Promise<readonly (Change | CoarseChange)[]>
+  readonly changes: () => Promise<readonly (Change | CoarseChange)[]>
 }
 
 /** What an API answers to a batch. */
 export type Answer = (batch: ChangeBatch) => unknown
 
+/** Starts a source for one test, at whose end it is stopped. */
 export async function watchSource(
   database: TestDatabase,
   options: Omit<PostgresSourceOptions, 'connection'> & Partial<Pick<PostgresSourceOptions, 'connection'>>,
@@ -26,6 +28,7 @@ export async function watchSource(
   const reports: WatchedSource['reports'] = []
   const report = (error: unknown, { during }: { readonly during: string }) => void reports.push({ error, during })
   const source = postgresSource({ connection: database.url, report, ...options })
+  onTestFinished(async () => source.stop())
   await source.start((batch) => {
     batches.push(batch)
     return answer(batch)
