@@ -8,7 +8,7 @@ const apps = readWorkspaces('apps')
 const core = packages.find(({ manifest }) => manifest.name === '@rtapi/core')?.manifest
 
 const keyOrder =
-  'name version description keywords license files type sideEffects exports bin publishConfig scripts dependencies ' +
+  'name version description keywords license bin files type sideEffects exports publishConfig scripts dependencies ' +
   'devDependencies peerDependencies peerDependenciesMeta engines'
 const optionalKeys = ['bin', 'dependencies', 'devDependencies', 'peerDependencies', 'peerDependenciesMeta']
 const sameEverywhere = ['version', 'license', 'files', 'type', 'sideEffects', 'publishConfig', 'scripts']
