@@ -1,9 +1,12 @@
 import type { AbstractSqlConnection } from '@mikro-orm/sql'
-import { type StagedTrack, readStatement } from '@rtapi/sql'
+import { type RawConnection, type RawResult, type StagedTrack, type StatementGate, readStatement } from '@rtapi/sql'
 
 /** What the tap needs of a connection to the database, which MikroORM gets from its query compiler Kysely. */
 interface PhysicalConnection {
-  executeQuery(query: { readonly sql: string }, ...rest: readonly unknown[]): Promise<unknown>
+  executeQuery(
+    query: { readonly sql: string; readonly parameters?: readonly unknown[] },
+    ...rest: readonly unknown[]
+  ): Promise<unknown>
   streamQuery?(query: { readonly sql: string }, ...rest: readonly unknown[]): AsyncIterableIterator<unknown>
 }
 
@@ -22,15 +25,24 @@ interface Executor {
 /** Shows every statement on each physical connection to the track of that connection, whoever sent it. */
 export class ConnectionTap {
   readonly #newTrack: () => StagedTrack
+  readonly #newGate: (track: StagedTrack, raw: RawConnection) => StatementGate | undefined
+  readonly #raw = new WeakMap<PhysicalConnection, RawConnection>()
+  #executor: (() => Executor) | undefined
   readonly #tracks = new WeakMap<PhysicalConnection, StagedTrack>()
   readonly #links = new WeakMap<object, StagedTrack>()
 
-  constructor(newTrack: () => StagedTrack) {
+  /** @param newGate - through which the statements of a connection go. */
+  constructor(
+    newTrack: () => StagedTrack,
+    newGate: (track: StagedTrack, raw: RawConnection) => StatementGate | undefined = () => undefined,
+  ) {
     this.#newTrack = newTrack
+    this.#newGate = newGate
   }
 
   /** Taps the connections of this pool, also after MikroORM has opened it anew. */
   attach(connection: AbstractSqlConnection): void {
+    this.#executor = () => executorOf(connection)
     const create = connection.createKysely.bind(connection)
     connection.createKysely = () => {
       const created = create()
@@ -49,6 +61,17 @@ export class ConnectionTap {
     return this.#links.get(context) ?? this.#link(context)
   }
 
+  /** Lends a connection of the pool, past its track. */
+  async lend<T>(work: (connection: RawConnection) => Promise<T>): Promise<T> {
+    if (this.#executor === undefined) throw new Error('MikroORM has no connection')
+    return this.#executor().provideConnection(async (connection) => {
+      this.#tap(connection)
+      const raw = this.#raw.get(connection)
+      if (raw === undefined) throw new Error('the connection is not tapped')
+      return work(raw)
+    })
+  }
+
   async #link(context: object): Promise<StagedTrack> {
     const { getExecutor } = context as { getExecutor?: () => Executor }
     if (getExecutor === undefined) throw new TypeError('the context of a transaction is not one of Kysely')
@@ -58,8 +81,7 @@ export class ConnectionTap {
   }
 
   #tapClient(connection: AbstractSqlConnection): void {
-    const client = connection.getClient() as unknown as { getExecutor(): Executor }
-    this.#tapExecutor(client.getExecutor())
+    this.#tapExecutor(executorOf(connection))
   }
 
   readonly #tapped = new WeakSet<Executor>()
@@ -91,16 +113,22 @@ export class ConnectionTap {
     const track = this.#newTrack()
     this.#tracks.set(connection, track)
     const execute = connection.executeQuery.bind(connection)
+    const raw = rawConnection(execute)
+    this.#raw.set(connection, raw)
+    const gate = this.#newGate(track, raw)
     connection.executeQuery = (query, ...rest) => {
-      const result = execute(query, ...rest)
       const statement = readStatement(query.sql)
-      if (!track.watches(statement)) return result
-      // Settled before whoever waits for the statement goes on, since nobody has asked earlier.
-      result.then(
-        () => track.succeeded(query.sql, statement),
-        (error: unknown) => track.failed(error),
-      )
-      return result
+      const send = (): Promise<unknown> => {
+        const result = execute(query, ...rest)
+        if (!track.watches(statement)) return result
+        // Settled before whoever waits for the statement goes on, since nobody has asked earlier.
+        result.then(
+          () => track.succeeded(query.sql, statement),
+          (error: unknown) => track.failed(error),
+        )
+        return result
+      }
+      return gate === undefined ? send() : gate.pass({ sql: query.sql, statement, send })
     }
     const stream = connection.streamQuery?.bind(connection)
     if (stream !== undefined) {
@@ -125,5 +153,19 @@ export class ConnectionTap {
       if (failure === undefined) track.succeeded(sql)
       else track.failed(failure.error)
     }
+  }
+}
+
+function executorOf(connection: AbstractSqlConnection): Executor {
+  return (connection.getClient() as unknown as { getExecutor(): Executor }).getExecutor()
+}
+
+function rawConnection(execute: PhysicalConnection['executeQuery']): RawConnection {
+  return {
+    async send(sql, parameters = []) {
+      // What Kysely calls a compiled query; it cancels none that it does not know.
+      const query = { sql, parameters, query: { kind: 'RawNode' }, queryId: { queryId: 'rtapi' } }
+      return (await execute(query)) as RawResult
+    },
   }
 }

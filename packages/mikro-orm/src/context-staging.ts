@@ -14,7 +14,10 @@ export class ContextStaging {
 
   constructor(writes: StagedWrites) {
     this.writes = writes
-    this.tap = new ConnectionTap(() => writes.newTrack())
+    this.tap = new ConnectionTap(
+      () => writes.newTrack(),
+      (track, raw) => writes.newGate(track, raw),
+    )
   }
 
   /** Stages a write in the transaction of this context. Waits only to learn on which connection that runs. */

@@ -1,9 +1,18 @@
 import type { Configuration, EntityManager, EntityName, MetadataStorage } from '@mikro-orm/core'
 import { AbstractSqlDriver, type SqlEntityManager } from '@mikro-orm/sql'
 import type { ChangeSource, Report, Store } from '@rtapi/core'
-import { StagedWrites, type UncapturedStatement, UncapturedWrites } from '@rtapi/sql'
+import {
+  type OutboxControl,
+  type OutboxOptions,
+  StagedWrites,
+  type UncapturedStatement,
+  UncapturedWrites,
+  openOutbox,
+  readWrites,
+} from '@rtapi/sql'
 import { CollectionCapture } from './collection-capture.ts'
 import { dialectOf } from './dialect-of.ts'
+import { DriverTransactions } from './driver-transactions.ts'
 import { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
 import { NativeCapture } from './native-capture.ts'
@@ -36,6 +45,11 @@ export interface RtapiMikroOrmOptions {
    * locked the record. @default false
    */
   readonly trustLoaded?: boolean
+  /**
+   * Keeps what is committed in a table of the database, in the same transaction, until it has been announced, so that
+   * nothing is lost if the process dies in between. The table must exist: see `RtapiMikroOrm.outbox`. @default `false`
+   */
+  readonly outbox?: boolean | OutboxOptions
 }
 
 export interface EntityStoreOptions<Excluded extends string = never> {
@@ -67,6 +81,8 @@ export interface RtapiMikroOrm {
   changes(): ChangeSource
   /** The kinds of statements that could not be captured, with how often they came. */
   uncaptured(): readonly UncapturedStatement[]
+  /** Creates the table of the outbox, and measures it; `undefined` without the option. */
+  readonly outbox: OutboxControl | undefined
   /** Lets go of MikroORM: nothing is captured any more. Stores still work. */
   stop(): void
 }
@@ -74,7 +90,8 @@ export interface RtapiMikroOrm {
 /**
  * Makes stores and a change source of a `MikroORM`. Captures from now on what is written through it; call it once for
  * each, before the application writes.
- * @throws TypeError if the driver is not one of SQLite, PostgreSQL, MariaDB and MySQL.
+ * @throws TypeError if the driver is not one of SQLite, PostgreSQL, MariaDB and MySQL, or the table of the outbox has
+ *   a name that needs quotes.
  */
 export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): RtapiMikroOrm {
   const { em } = orm
@@ -96,15 +113,33 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     advice: 'write through the unit of work to name the records',
   })
   const native: NativeCapture = new NativeCapture(() => staged, book, uncaptured)
+  const outbox = openOutbox(options.outbox, {
+    database: dialect.name,
+    report,
+    name: 'mikro-orm',
+    lend: (work) => staged.tap.lend(work),
+  })
   const writes = new StagedWrites({
     dialect,
     report,
     name: 'mikro-orm',
     written: (sql, transaction) => native.written(sql, transaction),
+    outbox,
+    entitiesIn: (sql) =>
+      readWrites(sql, (name) => book.isTable(name)).flatMap(({ verb, tables }) =>
+        tables.flatMap((table) => [...book.entitiesOf(table, verb)]),
+      ),
   })
   const staged: ContextStaging = new ContextStaging(writes)
   const capture = new UnitOfWorkCapture(staged, book, native)
   const detach = [native.attach(driver), new CollectionCapture(staged, book, native).attach(driver)]
+  if (outbox !== undefined) {
+    const transactions = new DriverTransactions(staged, (entity) => [book.metaOfClass(entity).root.className])
+    detach.unshift(transactions.attach(driver))
+    // Else it would take the table for one that is to be dropped.
+    const skipTables = [...(rules?.skipTables ?? []), outbox.table]
+    config.set('schemaGenerator', { ...rules, skipTables })
+  }
   staged.tap.attach(driver.getConnection('write'))
   // The manager of the events is shared by forks; forks with a manager of their own make it from the configuration.
   em.getEventManager().registerSubscriber(capture)
@@ -135,6 +170,7 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
     },
     changes: () => writes.source(),
     uncaptured: () => uncaptured.list(),
+    outbox,
     stop() {
       writes.stop()
       for (const undo of detach) undo()

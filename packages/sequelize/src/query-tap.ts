@@ -1,9 +1,18 @@
-import { type StagedTrack, type StagedTransaction, type Statement, readStatement } from '@rtapi/sql'
+import {
+  type RawConnection,
+  type RawResult,
+  type StagedTrack,
+  type StagedTransaction,
+  type StatementGate,
+  type Statement,
+  readStatement,
+} from '@rtapi/sql'
 import type { ModelClass } from './model-class.ts'
 
 /** A statement on its way to the database, as Sequelize makes it: one object for each try. */
 export interface RunningQuery {
   readonly connection: object
+  readonly sequelize: object
   readonly model?: ModelClass
   readonly instance?: object
   run(sql: string, parameters?: unknown): Promise<unknown>
@@ -14,10 +23,23 @@ export interface QueryDialect {
   Query: new (connection: object, sequelize: object, options: object) => RunningQuery
 }
 
+/** How Sequelize lends its connections. */
+interface ConnectionManager {
+  getConnection(options: object): Promise<object>
+  releaseConnection(connection: object): void
+}
+
 /** Who knows of a statement what it writes. */
 export interface StatementCapture {
   /** The statement has been carried out with this result, in the transaction that is open on its connection. */
   written(result: unknown, transaction: StagedTransaction | undefined): void
+}
+
+interface Sent {
+  readonly query: RunningQuery
+  readonly sql: string
+  readonly statement: Statement
+  readonly capture: StatementCapture | undefined
 }
 
 /**
@@ -27,22 +49,31 @@ export interface StatementCapture {
 export class QueryTap {
   readonly #newTrack: () => StagedTrack
   readonly #captureOf: (query: RunningQuery, statement: Statement) => StatementCapture | undefined
+  readonly #newGate: (track: StagedTrack, raw: RawConnection) => StatementGate | undefined
   readonly #tracks = new WeakMap<object, StagedTrack>()
+  readonly #gates = new WeakMap<object, StatementGate | undefined>()
+  /** Statements that are on their way, which send others themselves. */
+  readonly #running = new WeakSet<RunningQuery>()
+  #Query: QueryDialect['Query'] | undefined
   /** What knows of the statement which the track is being told of. */
   #current: { readonly capture: StatementCapture; readonly result: unknown } | undefined
 
+  /** @param newGate - through which the statements of a connection go. */
   constructor(
     newTrack: () => StagedTrack,
     captureOf: (query: RunningQuery, statement: Statement) => StatementCapture | undefined,
+    newGate: (track: StagedTrack, raw: RawConnection) => StatementGate | undefined = () => undefined,
   ) {
     this.#newTrack = newTrack
     this.#captureOf = captureOf
+    this.#newGate = newGate
   }
 
   /** Taps all statements; returns the undo. */
   attach(dialect: QueryDialect): () => void {
     const run = this.#run.bind(this)
     const { Query } = dialect
+    this.#Query = Query
     const isOwn = Object.hasOwn(dialect, 'Query')
     class TappedQuery extends Query {
       override async run(sql: string, parameters?: unknown): Promise<unknown> {
@@ -67,6 +98,20 @@ export class QueryTap {
     return track
   }
 
+  /** Lends a connection of the pool, past its track. */
+  async lend<T>(sequelize: object, work: (connection: RawConnection) => Promise<T>): Promise<T> {
+    const { connectionManager } = sequelize as { readonly connectionManager: ConnectionManager }
+    const connection = await connectionManager.getConnection({ type: 'write', useMaster: true })
+    try {
+      const raw = this.#rawOf(connection, sequelize)
+      const gate = this.#gateOf(connection, sequelize)
+      // SQLite has one connection for all that is in no transaction.
+      return await work(gate === undefined ? raw : { send: (sql, rest) => gate.inTurn(() => raw.send(sql, rest)) })
+    } finally {
+      connectionManager.releaseConnection(connection)
+    }
+  }
+
   /** Lets the capture of the statement of which the track is told say what it has written; answers whether there is one. */
   tell(transaction: StagedTransaction | undefined): boolean {
     if (this.#current === undefined) return false
@@ -77,6 +122,19 @@ export class QueryTap {
   async #run(query: RunningQuery, sql: string, send: () => Promise<unknown>): Promise<unknown> {
     const statement = readStatement(sql)
     const capture = this.#captureOf(query, statement)
+    const work = async (): Promise<unknown> => this.#send({ query, sql, statement, capture }, send)
+    const gate = this.#gateOf(query.connection, query.sequelize)
+    // What a statement sends itself would wait for it.
+    if (gate === undefined || this.#running.has(query)) return work()
+    this.#running.add(query)
+    try {
+      return await gate.pass({ sql, statement, isKnown: capture !== undefined, send: work })
+    } finally {
+      this.#running.delete(query)
+    }
+  }
+
+  async #send({ query, sql, statement, capture }: Sent, send: () => Promise<unknown>): Promise<unknown> {
     const track = this.trackOf(query.connection)
     if (capture === undefined && !track.watches(statement)) return send()
     let result: unknown
@@ -94,6 +152,26 @@ export class QueryTap {
     return result
   }
 
+  #gateOf(connection: object, sequelize: object): StatementGate | undefined {
+    if (!this.#gates.has(connection)) {
+      this.#gates.set(connection, this.#newGate(this.trackOf(connection), this.#rawOf(connection, sequelize)))
+    }
+    return this.#gates.get(connection)
+  }
+
+  #rawOf(connection: object, sequelize: object): RawConnection {
+    return {
+      send: async (sql, parameters) => {
+        const Query = this.#Query
+        if (Query === undefined) throw new Error('Sequelize is not tapped')
+        const verb = /^[a-z]+/i.exec(sql)?.[0].toUpperCase() ?? ''
+        const type = verb === 'SELECT' || verb === 'INSERT' ? verb : 'RAW'
+        const query = new Query(connection, sequelize, { raw: true, logging: false, type })
+        return readRaw(type, await query.run(sql, parameters))
+      },
+    }
+  }
+
   #tellTrack(
     track: StagedTrack,
     sql: string,
@@ -108,6 +186,13 @@ export class QueryTap {
       this.#current = undefined
     }
   }
+}
+
+/** PostgreSQL answers an insert with rows, others with the id. */
+function readRaw(type: string, result: unknown): RawResult {
+  const first = type === 'INSERT' && Array.isArray(result) ? (result[0] as unknown) : result
+  if (Array.isArray(first)) return { rows: first as RawResult['rows'] }
+  return { rows: [], insertId: first }
 }
 
 /** PostgreSQL says of the commit of a failed transaction that it has rolled it back. */

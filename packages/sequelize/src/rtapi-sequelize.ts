@@ -1,5 +1,12 @@
 import type { ChangeSource, Report, Store } from '@rtapi/core'
-import { StagedWrites, type UncapturedStatement, UncapturedWrites } from '@rtapi/sql'
+import {
+  type OutboxControl,
+  type OutboxOptions,
+  StagedWrites,
+  type UncapturedStatement,
+  UncapturedWrites,
+  openOutbox,
+} from '@rtapi/sql'
 import type { Model, ModelStatic, Sequelize, Transaction } from 'sequelize'
 import { dialectOf } from './dialect-of.ts'
 import { ModelBook } from './model-book.ts'
@@ -24,6 +31,11 @@ export interface RtapiSequelizeOptions {
    * view may miss the change. Without it, such values count only where the store has locked the record. @default false
    */
   readonly trustLoaded?: boolean
+  /**
+   * Keeps what is committed in a table of the database, in the same transaction, until it has been announced, so that
+   * nothing is lost if the process dies in between. The table must exist: see `RtapiSequelize.outbox`. @default `false`
+   */
+  readonly outbox?: boolean | OutboxOptions
 }
 
 export interface ModelStoreOptions<Excluded extends string = never> {
@@ -54,6 +66,8 @@ export interface RtapiSequelize {
   changes(): ChangeSource
   /** The kinds of statements that could not be captured, with how often they came. */
   uncaptured(): readonly UncapturedStatement[]
+  /** Creates the table of the outbox, and measures it; `undefined` without the option. */
+  readonly outbox: OutboxControl | undefined
   /** Lets go of Sequelize: nothing is captured any more. Stores still work. */
   stop(): void
 }
@@ -61,7 +75,8 @@ export interface RtapiSequelize {
 /**
  * Makes stores and a change source of a `Sequelize`. Captures from now on what is written through it; call it once for
  * each, before the application writes. Models may be defined before or after.
- * @throws TypeError if the dialect is not one of SQLite, PostgreSQL, MariaDB and MySQL.
+ * @throws TypeError if the dialect is not one of SQLite, PostgreSQL, MariaDB and MySQL, or the table of the outbox has
+ *   a name that needs quotes.
  */
 export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOptions = {}): RtapiSequelize {
   const name = sequelize.getDialect()
@@ -73,14 +88,23 @@ export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOpti
     name: 'sequelize',
     advice: 'write through models, or by the key, to name the records',
   })
+  const outbox = openOutbox(options.outbox, {
+    database: dialect.name,
+    report,
+    name: 'sequelize',
+    lend: (work) => capture.tap.lend(sequelize, work),
+  })
   const staged: StagedWrites = new StagedWrites({
     dialect,
     report,
     name: 'sequelize',
     written: (sql, transaction) => capture.written(sql, transaction),
+    outbox,
+    entitiesIn: (sql) => capture.entitiesIn(sql),
+    rollsBack: true,
   })
   const context = { book, returnsRows: name === 'postgres', comparesLoosely: name === 'mysql' || name === 'mariadb' }
-  const capture = new WriteCapture(staged, context, uncaptured)
+  const capture: WriteCapture = new WriteCapture(staged, context, uncaptured)
   const internals = sequelize as unknown as { readonly dialect: QueryDialect }
   const detach = capture.attach(internals.dialect, sequelize.getQueryInterface())
 
@@ -106,6 +130,7 @@ export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOpti
     },
     changes: () => staged.source(),
     uncaptured: () => uncaptured.list(),
+    outbox,
     stop() {
       staged.stop()
       detach()

@@ -45,6 +45,7 @@ export class WriteCapture {
     this.tap = new QueryTap(
       () => staged.newTrack(),
       (query, statement) => this.#captureOf(query, statement),
+      (track, raw) => staged.newGate(track, raw),
     )
   }
 
@@ -66,6 +67,12 @@ export class WriteCapture {
       if (opaqueVerbs.has(write.verb)) this.#uncaptured.count(write.verb, 'missed')
       for (const table of write.tables) this.#stageTable(table, write, { sql, transaction })
     }
+  }
+
+  /** The entities to whose tables a text of SQL writes. */
+  entitiesIn(sql: string): readonly string[] {
+    const tables = readWrites(sql, (name) => this.#book.isTable(name)).flatMap((write) => write.tables)
+    return this.#book.entitiesOf(tables.flatMap((table) => [...this.#book.modelsOf(table)]))
   }
 
   get #book(): ModelBook {

@@ -42,6 +42,8 @@ export class ConnectionTrack<Entry> {
       case 'other':
         return
       case 'begin':
+        // MariaDB and MySQL commit what is open then; others refuse, or warn and go on.
+        if (this.#dialect.commitsAtDefinition) this.#commitImplicitly()
         this.transaction = new OpenTransaction(this.#handlers.newId())
         return
       case 'commit':
@@ -65,7 +67,8 @@ export class ConnectionTrack<Entry> {
         transaction?.rollbackTo(statement.name)
         return
       case 'definition':
-        if (this.#dialect.commitsAtDefinition) this.#commitImplicitly()
+        // What is temporary ends no transaction.
+        if (this.#dialect.commitsAtDefinition && !/^\s*\w+\s+temporary\b/i.test(sql)) this.#commitImplicitly()
         return
       default:
         this.#handlers.written(sql, transaction)

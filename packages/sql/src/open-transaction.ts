@@ -10,6 +10,10 @@ export class OpenTransaction<Entry> {
   committed = false
   /** Something of it was announced. */
   announced = false
+  /** Ids of the rows of the outbox that are committed with it. */
+  readonly rows: string[] = []
+  /** Entities with records that are written in it and announced only later, by whoever wrote them. */
+  readonly announcedLater: Set<string> = new Set()
   /** SQLite: a savepoint began it, and the end of that savepoint commits it. */
   readonly endsWithSavepoint: boolean
 
@@ -31,6 +35,11 @@ export class OpenTransaction<Entry> {
   /** A savepoint of this name was set; there may be others of the same name. */
   savepoint(name: string): void {
     this.#savepoints.push({ name, length: this.#entries.length })
+  }
+
+  /** Whether the savepoint is the first of those that are set. */
+  isOutermost(name: string): boolean {
+    return this.#indexOf(name) === 0
   }
 
   /** The savepoint and those within it are gone; what was written since remains. Answers whether it was the outermost. */

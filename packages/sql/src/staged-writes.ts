@@ -3,6 +3,9 @@ import { ChangeLog, type RecordWrite } from './change-log.ts'
 import { ConnectionTrack } from './connection-track.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import type { OpenTransaction } from './open-transaction.ts'
+import type { Outbox } from './outbox.ts'
+import type { RawConnection } from './raw-connection.ts'
+import { StatementGate } from './statement-gate.ts'
 
 /** Something that was written, which says at the end of its transaction what it was. */
 export interface StagedWrite {
@@ -16,8 +19,10 @@ export type StagedTransaction = OpenTransaction<StagedWrite>
 /** The track of a connection whose transactions are announced when they are committed. */
 export type StagedTrack = ConnectionTrack<StagedWrite>
 
-/** Hears of what was committed. */
-export type ChangeListener = (batch: ChangeBatch) => void
+/**
+ * Hears of what was committed. Answers `false`, or a promise of it, if it could not take everything to where it belongs.
+ */
+export type ChangeListener = (batch: ChangeBatch) => unknown
 
 /** What `StagedWrites` needs of an adapter. */
 export interface StagedWritesOptions {
@@ -28,6 +33,12 @@ export interface StagedWritesOptions {
   readonly name: string
   /** A statement that may write has succeeded, whoever sent it. What it throws is reported. */
   written(sql: string, transaction: StagedTransaction | undefined): void
+  /** Keeps what is committed until it is announced. @default nothing does */
+  readonly outbox?: Outbox | undefined
+  /** With an outbox: the entities to which a text of SQL may write. */
+  entitiesIn?(sql: string): readonly string[]
+  /** With an outbox: the ORM does not roll back after a commit that has failed. @default false */
+  readonly rollsBack?: boolean
 }
 
 /**
@@ -38,6 +49,7 @@ export class StagedWrites {
   readonly #options: StagedWritesOptions
   readonly #listeners = new Set<ChangeListener>()
   readonly #prefix = crypto.randomUUID().slice(0, 18)
+  readonly #batches = new WeakMap<StagedTransaction, ChangeBatch['changes']>()
   #count = 0
   #stopped = false
 
@@ -48,7 +60,7 @@ export class StagedWrites {
   /** The track of a new connection: tell it of every statement there. */
   newTrack(): StagedTrack {
     return new ConnectionTrack<StagedWrite>(this.#options.dialect, {
-      newId: () => this.#newId(),
+      newId: () => this.newId(),
       committed: (transaction) => this.#announce(transaction),
       written: (sql, transaction) => {
         if (!this.#stopped) void this.guard(() => this.#options.written(sql, transaction))
@@ -56,10 +68,22 @@ export class StagedWrites {
     })
   }
 
+  /** Through which the statements of a connection have to go; `undefined`: there is no outbox, and nothing to add. */
+  newGate(track: StagedTrack, raw: RawConnection): StatementGate | undefined {
+    const { outbox, dialect, entitiesIn = () => [], rollsBack = false } = this.#options
+    return outbox && new StatementGate(track, raw, { outbox, writes: this, dialect, entitiesIn, rollsBack })
+  }
+
   /** Nothing is announced any more. */
   stop(): void {
     this.#stopped = true
     this.#listeners.clear()
+    void this.guard(() => this.#options.outbox?.close())
+  }
+
+  /** Whether nothing is announced any more. */
+  get isStopped(): boolean {
+    return this.#stopped
   }
 
   /** Tells the listener of each transaction from now on; returns the undo. */
@@ -70,13 +94,16 @@ export class StagedWrites {
 
   /** A change source of all that is announced. */
   source(): ChangeSource {
+    const { outbox } = this.#options
     let undo: (() => void) | undefined
     return {
       start: (emit) => {
         undo ??= this.listen(emit)
+        return outbox?.start((batch) => this.#tell(batch))
       },
       stop() {
         undo?.()
+        return outbox?.stop()
       },
     }
   }
@@ -84,7 +111,7 @@ export class StagedWrites {
   /** Stages a write in the transaction that is open on its connection; without one, announces it. */
   stage(transaction: StagedTransaction | undefined, write: StagedWrite): void {
     if (transaction !== undefined) transaction.add(write)
-    else this.#emit(this.#newId(), [write])
+    else this.#emit(this.newId(), [write])
   }
 
   /** Runs what must not disturb the ORM: what it throws is reported. */
@@ -97,24 +124,71 @@ export class StagedWrites {
     }
   }
 
-  #announce(transaction: StagedTransaction): void {
-    transaction.announced = this.#emit(transaction.id, transaction.entries)
+  /** What a transaction has written so far, as it will be announced when it is committed. */
+  batchOf(transaction: StagedTransaction): ChangeBatch['changes'] {
+    const known = this.#batches.get(transaction)
+    if (known !== undefined) return known
+    const changes = this.#changesOf(transaction.entries)
+    this.#batches.set(transaction, changes)
+    return changes
   }
 
-  /** Answers whether anybody was told anything. */
-  #emit(tx: string, writes: readonly StagedWrite[]): boolean {
-    if (writes.length === 0 || this.#listeners.size === 0) return false
-    const log = new ChangeLog()
-    for (const write of writes) void this.guard(() => write.addTo(log))
-    const changes = log.changes()
-    if (changes.length === 0) return false
-    for (const listener of this.#listeners) void this.guard(() => listener({ tx, changes }))
-    return true
+  /** The transaction goes on: it may write more. */
+  forgetBatch(transaction: StagedTransaction): void {
+    this.#batches.delete(transaction)
   }
 
-  #newId(): string {
+  /** A name for a transaction. */
+  newId(): string {
     this.#count += 1
     return `${this.#prefix}-${this.#count.toString(36)}`
+  }
+
+  #announce(transaction: StagedTransaction): void {
+    const { id, rows } = transaction
+    if (this.#listeners.size === 0) return
+    const changes = this.batchOf(transaction)
+    if (changes.length === 0) return
+    transaction.announced = true
+    const answer = this.#tell({ tx: id, changes })
+    // What is yet to be announced the row keeps.
+    if (rows.length > 0 && transaction.announcedLater.size === 0) this.#options.outbox?.announced(rows, answer)
+  }
+
+  #emit(tx: string, writes: readonly StagedWrite[]): void {
+    if (this.#listeners.size === 0) return
+    const changes = this.#changesOf(writes)
+    if (changes.length > 0) void this.#tell({ tx, changes })
+  }
+
+  #changesOf(writes: readonly StagedWrite[]): ChangeBatch['changes'] {
+    const log = new ChangeLog()
+    for (const write of writes) void this.guard(() => write.addTo(log))
+    return log.changes()
+  }
+
+  /** Answers whether all listeners have taken everything. */
+  #tell(batch: ChangeBatch): boolean | Promise<boolean> {
+    let isTaken = this.#listeners.size > 0
+    const underway: Promise<boolean>[] = []
+    for (const listener of this.#listeners) {
+      try {
+        const answer = listener(batch)
+        if (answer === false) isTaken = false
+        else if (answer instanceof Promise) underway.push(answer.then((taken: unknown) => taken !== false))
+      } catch (error) {
+        isTaken = false
+        this.#complain(error)
+      }
+    }
+    if (underway.length === 0) return isTaken
+    return Promise.all(underway).then(
+      (answers) => isTaken && !answers.includes(false),
+      (error: unknown) => {
+        this.#complain(error)
+        return false
+      },
+    )
   }
 
   #complain(error: unknown): void {

@@ -14,17 +14,15 @@ export type Peculiarities = Pick<StoreFactory, 'decimalDigits'> &
 export async function tryConformance(name: DatabaseName, { decimalDigits, ...rest }: Peculiarities): Promise<void> {
   const reason = await missing(name)
   describe.skipIf(reason !== undefined)(`on ${name}${reason === undefined ? '' : ` (${reason})`}`, () => {
-    let database: TestDatabase
-    let live: RtapiMikroOrm
-    let other: RtapiMikroOrm
-    beforeAll(async () => {
-      database = await openDatabase(name)
-      live = rtapiMikroOrm(database.orm, { report: () => {} })
-      other = rtapiMikroOrm(database.other, { report: () => {} })
-    })
-    afterAll(async () => database.close())
-
     describe('the store', () => {
+      let database: TestDatabase
+      let live: RtapiMikroOrm
+      beforeAll(async () => {
+        database = await openDatabase(name)
+        live = rtapiMikroOrm(database.orm, { report: () => {} })
+      })
+      afterAll(async () => database.close())
+
       const suite = storeSuite({
         ...(decimalDigits && { decimalDigits }),
         async open() {
@@ -35,13 +33,29 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
       for (const { name, run } of suite) test(name, run)
     })
 
-    describe('the change source', () => {
+    describe.each(['without', 'with'] as const)('the change source %s an outbox', (outbox) => {
+      let database: TestDatabase
+      let live: RtapiMikroOrm
+      let other: RtapiMikroOrm
+      beforeAll(async () => {
+        database = await openDatabase(name)
+        live = rtapiMikroOrm(database.orm, { report: () => {}, outbox: outbox === 'with' })
+        other = rtapiMikroOrm(database.other, { report: () => {} })
+        await live.outbox?.install()
+      })
+      afterAll(async () => {
+        live.stop()
+        await database.close()
+      })
+
       const suite = changeSourceSuite({
         ...rest,
         entity: 'Thing',
         paths: writePaths,
         async open() {
           await database.clear()
+          // What the case before has written after it had stopped its source.
+          if (live.outbox !== undefined) await database.other.em.execute('delete from rtapi_outbox')
           return {
             source: live.changes(),
             writer: new MikroWriter(database.orm),

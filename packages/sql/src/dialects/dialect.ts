@@ -25,6 +25,9 @@ export interface Column {
 /** An operator of SQL that compares two values. */
 export type Comparator = '=' | '<>' | '<' | '<=' | '>' | '>='
 
+/** The kinds of databases whose SQL differs. */
+export type DatabaseName = 'sqlite' | 'postgres' | 'mysql'
+
 /**
  * How one kind of database compares and sorts as `compareValues` of `@rtapi/core` does. Each method gives SQL that is
  * true where the answer is yes, and false or null where it is no; columns that are null are up to the caller. Values are
@@ -32,6 +35,8 @@ export type Comparator = '=' | '<>' | '<' | '<=' | '>' | '>='
  * in the form in which the application keeps dates.
  */
 export interface Dialect {
+  /** Which database; `mysql` is MariaDB too. */
+  readonly name: DatabaseName
   /** What to select in place of the column so that the driver hands the value over without loss. */
   readColumn(column: Column): string
   /** Whether the column is equal to one of the values, of which there is at least one. */

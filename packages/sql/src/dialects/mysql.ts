@@ -16,6 +16,7 @@ import {
  * the bytes of its UTF-8. Where the column's own comparison finds at least as much, it is asked too, for its index.
  */
 export const mysqlDialect: Dialect = {
+  name: 'mysql',
   locksByWriting: false,
   commitsAtDefinition: true,
   failsAsAWhole: false,

@@ -9,6 +9,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
  * timestamps keep microseconds unless they are declared with fewer digits.
  */
 export const postgresDialect: Dialect = {
+  name: 'postgres',
   locksByWriting: false,
   commitsAtDefinition: false,
   failsAsAWhole: true,

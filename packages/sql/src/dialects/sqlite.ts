@@ -8,6 +8,7 @@ import { compareBeside, inList, join, sql } from './sql.ts'
  * as the application keeps them; decimals are doubles, or integers where they are whole.
  */
 export const sqliteDialect: Dialect = {
+  name: 'sqlite',
   locksByWriting: true,
   commitsAtDefinition: false,
   failsAsAWhole: false,
