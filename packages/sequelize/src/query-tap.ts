@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   type RawConnection,
   type RawResult,
@@ -52,8 +53,8 @@ export class QueryTap {
   readonly #newGate: (track: StagedTrack, raw: RawConnection) => StatementGate | undefined
   readonly #tracks = new WeakMap<object, StagedTrack>()
   readonly #gates = new WeakMap<object, StatementGate | undefined>()
-  /** Statements that are on their way, which send others themselves. */
-  readonly #running = new WeakSet<RunningQuery>()
+  /** The connection of the statement that is being sent: what it sends itself, such as a rollback, cannot wait for it. */
+  readonly #sending = new AsyncLocalStorage<object>()
   #Query: QueryDialect['Query'] | undefined
   /** What knows of the statement which the track is being told of. */
   #current: { readonly capture: StatementCapture; readonly result: unknown } | undefined
@@ -122,16 +123,15 @@ export class QueryTap {
   async #run(query: RunningQuery, sql: string, send: () => Promise<unknown>): Promise<unknown> {
     const statement = readStatement(sql)
     const capture = this.#captureOf(query, statement)
-    const work = async (): Promise<unknown> => this.#send({ query, sql, statement, capture }, send)
     const gate = this.#gateOf(query.connection, query.sequelize)
-    // What a statement sends itself would wait for it.
-    if (gate === undefined || this.#running.has(query)) return work()
-    this.#running.add(query)
-    try {
-      return await gate.pass({ sql, statement, isKnown: capture !== undefined, send: work })
-    } finally {
-      this.#running.delete(query)
-    }
+    const work = async (): Promise<unknown> => this.#send({ query, sql, statement, capture }, send)
+    if (gate === undefined || this.#sending.getStore() === query.connection) return work()
+    return gate.pass({
+      sql,
+      statement,
+      isKnown: capture !== undefined,
+      send: async () => this.#sending.run(query.connection, work),
+    })
   }
 
   async #send({ query, sql, statement, capture }: Sent, send: () => Promise<unknown>): Promise<unknown> {

@@ -114,8 +114,8 @@ function statements(
     probe: `select id from ${table} where 1 = 0`,
     select: ({ behind, age: least, limit }) =>
       `select cast(id as ${text}) as id, tx, changes, ${age} as age from ${table}` +
-      ` where id > ${whole(behind)} and parked is null and ${age} >= ${Number(least)}` +
-      ` order by ${table}.id limit ${Number(limit)}`,
+      ` where id > ${whole(behind)} and parked is null and ${age} >= ${least}` +
+      ` order by ${table}.id limit ${limit}`,
     remove: (ids) => `delete from ${table} where id in (${ids.map(whole).join(', ')})`,
     park: (ids) => `update ${table} set parked = ${NOW[text]} where id in (${ids.map(whole).join(', ')})`,
     lag:

@@ -154,14 +154,14 @@ export class Outbox implements OutboxControl {
       return
     }
     for (const id of ids) this.#underway.set(id, this.#options.clock.monotonic())
-    const done = answer.then((isTaken) => {
+    const settled = answer.then((isTaken) => {
       for (const id of ids) {
         this.#underway.delete(id)
         if (isTaken) this.#removal.add(id)
       }
-      this.#answers.delete(done)
+      this.#answers.delete(settled)
     })
-    this.#answers.add(done)
+    this.#answers.add(settled)
   }
 
   /**

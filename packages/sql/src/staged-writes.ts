@@ -36,7 +36,7 @@ export interface StagedWritesOptions {
   /** Keeps what is committed until it is announced. @default nothing does */
   readonly outbox?: Outbox | undefined
   /** With an outbox: the entities to which a text of SQL may write. */
-  entitiesIn?(sql: string): readonly string[]
+  readonly entitiesIn?: (sql: string) => readonly string[]
   /** With an outbox: the ORM does not roll back after a commit that has failed. @default false */
   readonly rollsBack?: boolean
 }

@@ -22,7 +22,7 @@ export interface StatementGateOptions {
   /** The ORM does not roll back after a commit that has failed. */
   readonly rollsBack: boolean
   /** The entities to which a text of SQL may write. */
-  entitiesIn(sql: string): readonly string[]
+  readonly entitiesIn: (sql: string) => readonly string[]
 }
 
 /**
@@ -85,10 +85,10 @@ export class StatementGate {
     }
   }
 
-  async #commit<T>(transaction: StagedTransaction | undefined, { send }: GatedStatement<T>): Promise<T> {
+  async #commit<T>(transaction: StagedTransaction | undefined, gated: GatedStatement<T>): Promise<T> {
     await this.#keep(transaction)
     try {
-      return await send()
+      return await gated.send()
     } finally {
       // It goes on: the statement has failed, or was none of those that end it.
       if (transaction?.committed === false) this.#options.writes.forgetBatch(transaction)
@@ -109,13 +109,13 @@ export class StatementGate {
   }
 
   /** A statement that would be committed by itself. */
-  async #alone<T>({ send }: GatedStatement<T>): Promise<T> {
+  async #alone<T>(gated: GatedStatement<T>): Promise<T> {
     await this.#raw.send('begin')
     this.#track.succeeded('begin')
     const begun = this.#track.transaction
     let result: { readonly value: T } | { readonly error: unknown }
     try {
-      result = { value: await send() }
+      result = { value: await gated.send() }
     } catch (error) {
       result = { error }
     }
