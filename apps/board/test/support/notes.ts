@@ -2,7 +2,7 @@ import { MikroORM, NodeSqliteDialect, type Options, SqliteDriver, defineEntity, 
 import type { ChangeSource, Report, Store } from '@rtapi/core'
 import { type OutboxControl, type OutboxOptions, rtapiMikroOrm } from '@rtapi/mikro-orm'
 import { rtapiSequelize } from '@rtapi/sequelize'
-import { DataTypes, Sequelize } from 'sequelize'
+import { DataTypes, QueryTypes, Sequelize } from 'sequelize'
 
 /** Where notes are kept, and by which ORM. */
 export interface NotesAddress {
@@ -100,8 +100,9 @@ async function openBySequelize({ url, database }: NotesAddress, options: OpenOpt
     outbox: live.outbox,
     create: async () => void (await model.sync()),
     async sql(text) {
-      const [rows] = await sequelize.query(text)
-      return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : []
+      if (text.startsWith('select')) return sequelize.query(text, { type: QueryTypes.SELECT })
+      await sequelize.query(text)
+      return []
     },
     async write(id, text, meanwhile) {
       await sequelize.transaction(async (transaction) => {
