@@ -1,108 +1,22 @@
-import {
-  type Api,
-  type Json,
-  type ApiOptions,
-  type MemoryStore,
-  type Permission,
-  type RequestMessage,
-  RtapiError,
-  type User,
-  type ServerMessage,
-  createApi,
-  defineResource,
-  isAdmin,
-  memoryStore,
-  some,
-} from '@rtapi/core'
+import type { RequestMessage, ServerMessage } from '@rtapi/core'
 import { type FakeClock, type TestClient, connect, fakeClock } from '@rtapi/testing'
 import { expect } from 'vitest'
+import { type AttackWorld, type AttackWorldOptions, openAttackWorld } from '../../../src/attack-world.ts'
 
-export type Note = {
-  id: number
-  owner: string
-  text: string
-  code: string | null
-  count: number | null
-  big: string | null
-  price: string | null
-  at: string | null
-  extra: Json
-  secret: string
-}
+export type { AttackedNote as Note } from '../../../src/attack-world.ts'
 
-/** What an attacker meets: notes that one owns or that are open, with a field that only administrators see. */
-export interface World {
-  readonly api: Api
+/** The world of `attackSuite`, in this process and with a clock of the test. */
+export interface World extends AttackWorld {
   readonly clock: FakeClock
-  readonly notes: MemoryStore<Note>
-  readonly reports: string[]
   readonly as: (token: string) => Promise<TestClient>
 }
 
 const worlds: World[] = []
 
-const mine: Permission<Note> = some<Note, User>(isAdmin, {
-  scope: ({ session }) => ({ or: [{ owner: String(session.user?.id) }, { owner: 'public' }] }),
-  fields: () => ['id', 'owner', 'text', 'code', 'count', 'big', 'price', 'at', 'extra'],
-  allowsRecord: ({ session }, { owner }) => owner === session.user?.id,
-})
-
-export function openWorld(options: Partial<ApiOptions<never>> & { readonly rules?: readonly Permission<Note>[] } = {}) {
+export function openWorld(options: AttackWorldOptions = {}): World {
   const clock = fakeClock()
-  const reports: string[] = []
-  const notes = memoryStore<Note>({
-    entity: 'Note',
-    fields: {
-      id: 'integer',
-      owner: 'string',
-      text: 'string',
-      code: { type: 'string', nullable: true },
-      count: { type: 'integer', nullable: true },
-      big: { type: 'bigint', nullable: true },
-      price: { type: 'decimal', nullable: true },
-      at: { type: 'date', nullable: true },
-      extra: { type: 'json', nullable: true },
-      secret: 'string',
-    },
-    defaults: { secret: () => 'SECRET-NEW' },
-    unique: [['code']],
-    rows: (['ada', 'bob', 'public'] as const).map((owner, i) => ({
-      id: i + 1,
-      owner,
-      text: `text of ${owner}`,
-      code: `code of ${owner}`,
-      count: i,
-      big: String(i),
-      price: `${i}.5`,
-      at: null,
-      extra: null,
-      secret: `SECRET-${owner}`,
-    })),
-  })
-  const { rules = [mine], ...rest } = options
-  const api = createApi({
-    resources: [
-      defineResource('notes', {
-        store: notes,
-        permissions: rules,
-        input: {
-          create: ['owner', 'text', 'code', 'count', 'big', 'price', 'at', 'extra'],
-          update: ['owner', 'text', 'code', 'count', 'big', 'price', 'at', 'extra'],
-        },
-      }),
-      defineResource('vault', { store: notes, permissions: [isAdmin] }),
-    ],
-    changes: [notes],
-    clock,
-    authenticate({ token }) {
-      if (token === undefined || token === null) return null
-      if (!/^[a-z]+$/.test(token)) throw new RtapiError('unauthenticated', 'no such token')
-      return { user: { id: token, role: token === 'root' ? 'admin' : 'member' }, id: `session of ${token}` }
-    },
-    report: (error, { during }) => reports.push(`${during}: ${String(error)}`),
-    ...rest,
-  })
-  const world: World = { api, clock, notes, reports, as: (token) => connect(api, { token }) }
+  const attacked = openAttackWorld({ clock, ...options })
+  const world: World = { ...attacked, clock, as: (token) => connect(attacked.api, { token }) }
   worlds.push(world)
   return world
 }
