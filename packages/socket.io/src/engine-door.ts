@@ -16,6 +16,7 @@ export class EngineDoor {
   /** Of connections, whatever namespaces they join. */
   private readonly gate: AcceptGate
   private engine: Engine | null = null
+  private isOpen = false
 
   constructor(server: Server, policy: OriginPolicy, gate: AcceptGate) {
     this.server = server
@@ -25,12 +26,14 @@ export class EngineDoor {
 
   /** Puts the checks before the server's own `allowRequest`; answers the undo. */
   open(): () => void {
-    this.countConnections()
+    this.isOpen = true
+    this.watchEngine()
     // What the server hands to an engine that it is attached to later, and what the present one has.
     const undo = [this.server._opts as Engine['opts'], this.engine?.opts].map((options) =>
       options === undefined ? () => undefined : this.guard(options),
     )
     return () => {
+      this.isOpen = false
       for (const run of undo) run()
       this.engine?.off('connection', this.onConnection)
     }
@@ -53,7 +56,7 @@ export class EngineDoor {
   }
 
   private problem(request: IncomingMessage): string | undefined {
-    this.countConnections()
+    this.watchEngine()
     return (
       originProblem(sourceOf(request), this.policy) ??
       this.gate.fullness(this.addressOf(request, request.socket?.remoteAddress)) ??
@@ -62,11 +65,19 @@ export class EngineDoor {
   }
 
   /** A server may be attached after it is served. */
-  private countConnections(): void {
+  private watchEngine(): void {
     const engine = this.server.engine as Engine | undefined
     if (engine === undefined || this.engine === engine) return
     this.engine = engine
     engine.on('connection', this.onConnection)
+    engine.use(this.checkOrigin)
+  }
+
+  /** Engine.IO asks `allowRequest` for handshakes alone: not for further polls, nor for the upgrade of a session. */
+  private readonly checkOrigin = (request: IncomingMessage, _: unknown, next: (problem?: Error) => void): void => {
+    const isFurther = new URLSearchParams(request.url?.split('?', 2)[1]).has('sid')
+    const problem = this.isOpen && isFurther ? originProblem(sourceOf(request), this.policy) : undefined
+    next(problem === undefined ? undefined : new Error(problem))
   }
 
   private readonly onConnection = (conn: EngineConnection): void => {

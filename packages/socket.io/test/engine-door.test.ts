@@ -18,6 +18,18 @@ const ways: Readonly<Record<string, (port: number, headers: Headers) => Promise<
     (await poll(port, { headers: { Host: HOST, ...(headers as Record<string, string>) } })).status === 200,
 }
 
+test('further polls and the upgrade of a session are asked for their origin as well', async () => {
+  const { port } = await serve()
+  const { sid } = JSON.parse((await poll(port)).body.slice(1)) as { sid: string }
+  const query = `&sid=${sid}`
+  const foreign = { Origin: 'https://evil.example' }
+  expect((await poll(port, { query, headers: foreign })).status).toBe(400)
+  expect((await poll(port, { query, headers: foreign, body: '40{}' })).status).toBe(400)
+  expect((await RawSocket.open(port, foreign, query)).status).toBe(400)
+  expect((await poll(port, { query, body: '40{}' })).status).toBe(200)
+  expect((await RawSocket.open(port, { Origin: `http://127.0.0.1:${port}` }, query)).status).toBe(101)
+})
+
 describe.each(Object.entries(ways))('over %s', (transport, shake) => {
   const isLetIn = async (options: Omit<ListenOptions, 'api'>, headers: Headers): Promise<boolean> => {
     const { port, io } = await serve(options)
