@@ -122,7 +122,7 @@ export class RawConnection {
           resolve(found)
         } catch (error) {
           clearTimeout(timer)
-          reject(error)
+          reject(error instanceof Error ? error : new Error(String(error)))
         }
       }
       this.#look = look
