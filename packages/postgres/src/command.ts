@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { DatabaseLink } from './database-link.ts'
 import { describeError } from './error-line.ts'
 import { readConfig } from './read-config.ts'
-import { type SetupConfig, type SetupMode, triggerMode } from './setup-mode.ts'
+import { type SetupConfig, type SetupMode, replicationMode, triggerMode } from './setup-mode.ts'
 
 /** What a run of the command has of its surroundings. */
 export interface CommandIo {
@@ -25,12 +25,16 @@ config
   default: rtapi-postgres.config.js
 
 options
-  --mode triggers      how changes are heard of (default: triggers)
+  --mode triggers|replication
+                       how changes are heard of: by triggers that fill an outbox (the default), or from the log
   --connection <url>   the database; otherwise PGHOST, PGUSER, PGPASSWORD, PGDATABASE … say which
   --help
 `
 
-const modes: Readonly<Record<string, SetupMode>> = { [triggerMode.name]: triggerMode }
+const modes: Readonly<Record<string, SetupMode>> = {
+  [triggerMode.name]: triggerMode,
+  [replicationMode.name]: replicationMode,
+}
 
 /** Somebody called the command in a way that it does not know. */
 class UsageError extends Error {}

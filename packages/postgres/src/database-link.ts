@@ -9,7 +9,7 @@ export type DatabaseAddress = string | ClientConfig
 const GOODBYE_TIME = 1_000
 
 /** What a connection is made with, of whatever kind. The socket is known, so that nothing waits for a silent server. */
-function clientConfig(address: DatabaseAddress, socket: Socket): ClientConfig {
+export function clientConfig(address: DatabaseAddress, socket: Socket): ClientConfig {
   return {
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
@@ -82,7 +82,7 @@ export function needsPerson(error: unknown): boolean {
 }
 
 /** The SQLSTATE of an error of the database. */
-function sqlState(error: unknown): string | undefined {
+export function sqlState(error: unknown): string | undefined {
   const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : undefined
 }

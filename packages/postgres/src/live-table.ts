@@ -66,6 +66,11 @@ export function outboxPlace(options: OutboxOptions): OutboxPlace {
   return { schema, coarseAbove, notify, ...(role === undefined ? {} : { role }) }
 }
 
+/** The name of a table for programs, which no other table has. */
+export function tableId({ schema = 'public', table }: { readonly schema?: string; readonly table: string }): string {
+  return JSON.stringify([schema, table])
+}
+
 /** The name of a table for people. */
 export function tableName({ schema = 'public', table }: { readonly schema?: string; readonly table: string }): string {
   return `${schema}.${table}`
@@ -95,7 +100,7 @@ export function capturesOf(tables: readonly LiveTable[]): readonly TableCapture[
     }
     if (entry.key.length === 0) throw new TypeError(`the table '${table}' has no key`)
     for (const column of columnsOf(entry)) checkName(column, `a column of '${table}'`)
-    const name = JSON.stringify([schema, table])
+    const name = tableId(entry)
     const capture = captures.get(name) ?? { schema, table, entries: [] }
     captures.set(name, capture)
     if (capture.entries.some((other) => other.entity === entity && keyText(other) === keyText(entry))) {
@@ -115,7 +120,7 @@ export function columnName(column: LiveColumn): string {
 export function captureName({ schema, table }: TableCapture): string {
   const name = `capture_${schema}.${table}`
   const isClear = !schema.includes('.') && !table.includes('.') && Buffer.byteLength(name) <= MAX_NAME
-  return isClear ? name : `capture_${shortHash(JSON.stringify([schema, table]))}`
+  return isClear ? name : `capture_${shortHash(tableId({ schema, table }))}`
 }
 
 /** The beginning of a SHA-256, to tell texts apart. */

@@ -2,6 +2,7 @@ import { type ChangeSource, type Clock, type Report, systemClock } from '@rtapi/
 import type { DatabaseAddress } from './database-link.ts'
 import { type LiveTable, type OutboxOptions, capturesOf, outboxPlace } from './live-table.ts'
 import type { OutboxLag } from './outbox-status.ts'
+import { positive } from './positive.ts'
 import { Relay, type RelayStats } from './relay.ts'
 
 /** How a source is set up. Every process of an API may run one over the same outbox. */
@@ -68,9 +69,4 @@ export function postgresSource(options: PostgresSourceOptions): PostgresSource {
     lag: () => relay.lag(),
     stats: () => relay.stats(),
   }
-}
-
-function positive(name: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw new TypeError(`${name} is a whole number above 0, not ${value}`)
 }

@@ -3,9 +3,13 @@ import { type LiveTable, type OutboxOptions, tableName } from './live-table.ts'
 import { installOutbox, removeOutbox } from './outbox-setup.ts'
 import { outboxRemovalSql, outboxSql } from './outbox-sql.ts'
 import { outboxStatus } from './outbox-status.ts'
+import type { ReplicationOptions } from './replication-place.ts'
+import { installReplication, removeReplication } from './replication-setup.ts'
+import { replicationRemovalSql, replicationSql } from './replication-sql.ts'
+import { replicationStatus } from './replication-status.ts'
 
 /** What the command installs: the default export of its configuration file. */
-export interface SetupConfig extends OutboxOptions {
+export interface SetupConfig extends OutboxOptions, ReplicationOptions {
   readonly tables: readonly LiveTable[]
 }
 
@@ -41,6 +45,32 @@ export const triggerMode: SetupMode = {
         `waiting: ${lag.rows} rows, the oldest for ${lag.age} ms`,
       ],
       ok: outbox && tables.every(({ state }) => state === 'installed'),
+    }
+  },
+}
+
+/** From the log, by logical replication. */
+export const replicationMode: SetupMode = {
+  name: 'replication',
+  sql: (config) => replicationSql(config.tables, config),
+  removalSql: replicationRemovalSql,
+  install: (client, config) => installReplication(client, config.tables, config),
+  remove: removeReplication,
+  async status(client, config) {
+    const { publication, tables, slot } = await replicationStatus(client, config.tables, config)
+    const state = slot === undefined ? 'missing' : `${slot.active ? 'active' : 'idle'}, its log is ${slot.log}`
+    return {
+      lines: [
+        `publication: ${publication ? 'installed' : 'missing'}`,
+        ...tables.map((table) => `${tableName(table)}: ${table.state}`),
+        `slot: ${state}`,
+        ...(slot === undefined ? [] : [`waiting: ${slot.lag} bytes of the log`]),
+      ],
+      ok:
+        publication &&
+        tables.every(({ state: found }) => found === 'installed') &&
+        slot !== undefined &&
+        slot.log !== 'lost',
     }
   },
 }

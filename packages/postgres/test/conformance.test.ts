@@ -1,10 +1,11 @@
 import { changeSourceSuite, thingFields } from '@rtapi/testing'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, test } from 'vitest'
-import { type LiveTable, installOutbox, postgresSource } from '../src/index.ts'
+import { afterAll, beforeAll, describe, test, vi } from 'vitest'
+import { type LiveTable, installOutbox, installReplication, postgresSource, replicationSource } from '../src/index.ts'
 import { type TestDatabase, missing, openDatabase } from './support/database.ts'
 import { SqlWriter, ddl } from './support/sql-writer.ts'
 import { untilEmpty } from './support/watched-source.ts'
+import { freshSlot } from './support/slots.ts'
 import { writePaths } from './support/write-paths.ts'
 
 const fields = Object.fromEntries(Object.keys(thingFields).map((field) => [field, field]))
@@ -18,6 +19,9 @@ const tables: readonly LiveTable[] = [
   { table: 'box_labels', entity: 'Box', key: ['box_id'], part: true },
   { table: 'box_labels', entity: 'Label', key: ['label_id'], part: true },
 ]
+
+// The machine may be busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const reason = await missing()
 describe.skipIf(reason !== undefined)(`triggers and outbox${reason === undefined ? '' : ` (${reason})`}`, () => {
@@ -56,6 +60,55 @@ describe.skipIf(reason !== undefined)(`triggers and outbox${reason === undefined
         },
         writer: new SqlWriter(database.pool),
         settle: () => (isStopped ? undefined : untilEmpty(database)),
+        readCommitted: async (id) => (await database.rows('select * from things where id = $1', [id]))[0],
+      }
+    },
+  })
+  for (const { name, run } of suite) test(name, run)
+})
+
+describe.skipIf(reason !== undefined)(`logical replication${reason === undefined ? '' : ` (${reason})`}`, () => {
+  let database: TestDatabase
+  const slot = freshSlot()
+  beforeAll(async () => {
+    database = await openDatabase(ddl)
+    // What the log has of rows before they were written, the suite wants to hear.
+    for (const { table } of tables) await database.pool.query(`alter table ${table} replica identity full`)
+    await installReplication(await database.connect(), tables, { slot: slot.name })
+  })
+  afterAll(async () => {
+    await slot.drop(database)
+    await database.close()
+  })
+
+  const suite = changeSourceSuite({
+    concurrent: true,
+    failingCommit: (writer: SqlWriter) =>
+      writer.transaction(async (inner) => {
+        await inner.update(1, { text: 'lost' })
+        await inner.query('set constraints all deferred')
+        await inner.query('insert into item values (1, 404)')
+      }),
+    paths: writePaths,
+    async open() {
+      await database.pool.query('truncate things, shelf, item, note, box, label, box_labels, draft')
+      const source = replicationSource({ connection: database.url, tables, slot: slot.name, poll: 50 })
+      // What was written before is none of the suite's business.
+      await slot.skip(database)
+      let isStopped = false
+      return {
+        source: {
+          start: async (emit) => {
+            await source.start(emit)
+            await slot.untilActive(database)
+          },
+          async stop() {
+            isStopped = true
+            await source.stop()
+          },
+        },
+        writer: new SqlWriter(database.pool),
+        settle: () => (isStopped ? undefined : slot.untilRead(database)),
         readCommitted: async (id) => (await database.rows('select * from things where id = $1', [id]))[0],
       }
     },
