@@ -5,8 +5,12 @@ import { check, checkEqual } from './conformance.ts'
 /** What an adapter declares of each path, put to the test: by itself, in a transaction, and in one that rolls back. */
 export function pathCases<W extends ThingWriter>(factory: ChangeSourceFactory<W>): readonly SourceCase<W>[] {
   return Object.entries(factory.paths).flatMap(([name, path]): readonly SourceCase<W>[] =>
-    'absent' in path ? [[`${name}: there is none, ${path.absent}`, () => Promise.resolve()]] : casesOf(name, path),
+    'absent' in path ? [noneOf(name, path.absent)] : casesOf(name, path),
   )
+}
+
+function noneOf<W extends ThingWriter>(name: string, reason: string): SourceCase<W> {
+  return [`${name}: there is none, ${reason}`, async ({ factory }) => factory.found?.(name, { is: 'none', reason })]
 }
 
 function casesOf<W extends ThingWriter>(name: string, path: WritePath<W>): readonly SourceCase<W>[] {
@@ -63,14 +67,15 @@ async function checkDeclared<W extends ThingWriter>(
   const uncaptured = run.subject.uncaptured?.()
   if (path.as === 'captured') {
     await run.expect(name, ...expected)
-    return checkEqual(uncaptured ?? counted, counted, `${name}: writes counted as not captured, though it is captured`)
+    checkEqual(uncaptured ?? counted, counted, `${name}: writes counted as not captured, though it is captured`)
+    return run.factory.found?.(name, { is: 'captured' })
   }
   const coarse = await run.coarse()
   if (path.as === 'coarse') {
     for (const { entity = run.entity } of certain) {
       check(coarse.has(entity), `${name}: declared coarse, but no coarse change of ${entity} was emitted`)
     }
-    return
+    return run.factory.found?.(name, { is: 'coarse' })
   }
   check(uncaptured !== undefined, `${name}: declared as not captured, but the subject has no 'uncaptured' to count it`)
   check(
@@ -78,4 +83,5 @@ async function checkDeclared<W extends ThingWriter>(
     `${name}: declared as not captured, but it was not counted either: it would be missed silently`,
   )
   checkEqual(run.batches, [], `${name}: declared as not captured, but emitted`)
+  run.factory.found?.(name, { is: 'notCaptured', reason: path.as.notCaptured })
 }

@@ -1,4 +1,5 @@
 import type { ChangeSource, Key, MaybePromise, Row, Store } from '@rtapi/core'
+import type { PathFinding } from './path-findings.ts'
 import type { Thing } from './things.ts'
 
 /**
@@ -38,33 +39,36 @@ export interface WritePath<W> {
   run(writer: W): Promise<readonly ExpectedChange[]>
 }
 
-/** The paths about which each adapter has to say something. */
-export const pathNames = [
-  'bulkInsert',
-  'bulkInsertIgnoringConflicts',
-  'bulkInsertUpdatingConflicts',
-  'bulkUpdate',
-  'bulkUpdateLimited',
-  'bulkDelete',
-  'upsertNew',
-  'upsertExisting',
-  'upsertIgnored',
-  'increment',
-  'manyToManyAdd',
-  'manyToManyRemove',
-  'manyToManySet',
-  'applicationCascade',
-  'databaseCascade',
-  'databaseSetNull',
-  'softDelete',
-  'restore',
-  'changeKey',
-  'partialLoad',
-  'queryBuilder',
-  'rawSql',
-] as const
+/** The paths about which each adapter has to say something, and how they are named in a table. */
+export const pathTitles = {
+  bulkInsert: 'insert of many records at once',
+  bulkInsertIgnoringConflicts: 'insert of many, leaving those that are there',
+  bulkInsertUpdatingConflicts: 'insert of many, updating those that are there',
+  bulkUpdate: 'update by a condition',
+  bulkUpdateLimited: 'update by a condition, with a limit',
+  bulkDelete: 'deletion by a condition',
+  upsertNew: 'upsert of a new record',
+  upsertExisting: 'upsert of a record that is there',
+  upsertIgnored: 'upsert that leaves a record as it is',
+  increment: 'increment in the database',
+  manyToManyAdd: 'many-to-many: add',
+  manyToManyRemove: 'many-to-many: remove',
+  manyToManySet: 'many-to-many: set',
+  applicationCascade: 'deletion that the library passes on to children',
+  databaseCascade: 'deletion that a foreign key passes on to children',
+  databaseSetNull: 'deletion after which a foreign key sets null',
+  softDelete: 'soft deletion',
+  restore: 'restoring after a soft deletion',
+  changeKey: 'change of a key',
+  partialLoad: 'update of a record that is loaded in part',
+  queryBuilder: 'query builder',
+  rawSql: 'raw SQL',
+} as const
 
-export type PathName = (typeof pathNames)[number]
+export type PathName = keyof typeof pathTitles
+
+/** Their names alone. */
+export const pathNames: readonly PathName[] = Object.keys(pathTitles) as PathName[]
 
 /** A source to try, over an empty table of `things` (see `thingFields`); it is not started. */
 export interface ChangeSourceSubject<W extends ThingWriter = ThingWriter> {
@@ -94,6 +98,8 @@ export interface ChangeSourceFactory<W extends ThingWriter = ThingWriter> {
   /** Each path, or why the library has none. More paths may be added under names of one's own. */
   readonly paths: Readonly<Record<PathName, WritePath<W> | { readonly absent: string }>> &
     Readonly<Record<string, WritePath<W> | { readonly absent: string }>>
+  /** Hears of each path what the suite has seen the source make of it: to make a table of, see `pathTable`. */
+  found?(path: string, finding: PathFinding): void
   /** Seeds of the random transactions. @default [1, 2, 3] */
   readonly seeds?: readonly number[]
 }

@@ -2,10 +2,12 @@ import { type Change, type ChangeBatch, type ChangeSource, memoryStore } from '@
 import {
   type ChangeSourceFactory,
   type ChangeSourceSubject,
+  type PathFinding,
   type Thing,
   type ThingWriter,
   type WritePath,
   changeSourceSuite,
+  pathNames,
   thingFields,
 } from '@rtapi/testing'
 import { describe, expect, test } from 'vitest'
@@ -348,11 +350,30 @@ describe('a declaration is checked', () => {
     expect(await failuresWith(coarse, bulk('coarse'))).toEqual([])
   })
 
+  test('what is found of each path is told, and nothing of one of which the promise is broken', async () => {
+    const foundOf = async (mutant: Mutant, as: WritePath<ThingWriter>['as']): Promise<Map<string, PathFinding>> => {
+      const findings = new Map<string, PathFinding>()
+      await failuresWith(mutant, { ...bulk(as), found: (path, finding) => void findings.set(path, finding) })
+      return findings
+    }
+    const found = await foundOf({}, 'captured')
+    expect([...found.keys()]).toEqual([...pathNames])
+    expect([found.get('bulkUpdate'), found.get('rawSql')]).toEqual([
+      { is: 'captured' },
+      { is: 'none', reason: 'a memory store writes each record by itself' },
+    ])
+    expect((await foundOf(coarse, 'coarse')).get('bulkUpdate')).toEqual({ is: 'coarse' })
+    expect((await foundOf(coarse, 'captured')).has('bulkUpdate')).toBe(false)
+    expect((await foundOf({}, 'coarse')).has('bulkUpdate')).toBe(false)
+  })
+
   test('a path that is not captured passes if it is counted, and only then', async () => {
     const declared = bulk({ notCaptured: 'for the test' })
     let counted = 0
+    const findings: PathFinding[] = []
     const counting = (count: number): Partial<ChangeSourceFactory> => ({
       ...declared,
+      found: (path, finding) => void (path === 'bulkUpdate' && findings.push(finding)),
       open: () => ({
         ...subjectOf({
           emit: (emit) => (batch) => {
@@ -364,8 +385,10 @@ describe('a declaration is checked', () => {
       }),
     })
     expect(await failuresWith({}, counting(1))).toEqual([])
+    expect(findings.splice(0)).toEqual([1, 2].map(() => ({ is: 'notCaptured', reason: 'for the test' })))
     expect((await failuresWith({}, counting(0))).join()).toContain('it would be missed silently')
     expect((await failuresWith(missed, declared)).join()).toContain("the subject has no 'uncaptured'")
+    expect(findings).toEqual([])
   })
 
   test.each([
