@@ -8,10 +8,8 @@ import {
   type BrokenMessage,
   type ClientMessage,
   type CloseCode,
-  type ErrorCode,
   type HelloMessage,
   PROTOCOL_VERSION,
-  type ReplyMessage,
   type RequestMessage,
   RtapiError,
   closeCodes,
@@ -20,9 +18,9 @@ import {
   printable,
 } from './protocol.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { OpenRequests, type RequestHolder, sessionOver } from './open-requests.ts'
 import type { Pace } from './pace.ts'
 import { isWrite } from './requested-action.ts'
-import { withTimeout } from './runtime.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Handshake, Session } from './session.ts'
 import { type SubscriptionSurroundings, Subscriptions } from './subscriptions.ts'
@@ -50,7 +48,7 @@ export interface ConnectionSurroundings extends SubscriptionSurroundings, Sessio
 /**
  * One client: `new` until its `hello`, `opening` while it is authenticated, `open`, `closed`.
  */
-export class Connection implements SocketEvents, SessionHolder {
+export class Connection implements SocketEvents, SessionHolder, RequestHolder {
   readonly #socket: TransportSocket
   readonly #codec: Codec
   readonly #around: ConnectionSurroundings
@@ -64,12 +62,7 @@ export class Connection implements SocketEvents, SessionHolder {
   #subscriptions: Subscriptions | undefined
   /** Messages that came with `hello`, before the session was known. */
   #early: ClientMessage[] = []
-  /** Ids of requests that have not been answered. */
-  readonly #requests = new Set<string>()
-  /** Answers that are held back, each with what undoes its timer and lets go. */
-  readonly #delays = new Set<() => void>()
-  /** Writes run one after the other. */
-  #writes: Promise<void> = Promise.resolve()
+  readonly #requests: OpenRequests
   readonly #heartbeat: Heartbeat
   /** Monotonic times. */
   readonly #openedAt: number
@@ -89,6 +82,7 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#queue = new SendQueue(socket, codec, limits, around.pace)
     this.#allowance = new Allowance(limits, this.#openedAt)
     this.#session = new ConnectionSession(this, handshake, around)
+    this.#requests = new OpenRequests(this, this.#session, this.#queue, around)
   }
 
   get id(): string {
@@ -109,7 +103,8 @@ export class Connection implements SocketEvents, SessionHolder {
     return this.#state === 'opening'
   }
 
-  get #whose(): { readonly connection: string; readonly user?: string | number } {
+  /** By what reports name this connection. */
+  get whose(): { readonly connection: string; readonly user?: string | number } {
     const { user } = this.session
     return { connection: this.id, ...(user === null ? {} : { user: user.id }) }
   }
@@ -141,7 +136,7 @@ export class Connection implements SocketEvents, SessionHolder {
   }
 
   get timers(): number {
-    return this.#delays.size
+    return this.#requests.timers
   }
 
   get subscriptionCount(): number {
@@ -186,9 +181,9 @@ export class Connection implements SocketEvents, SessionHolder {
     if (this.#state === 'closed') return
     const { diagnose, clock } = this.#around
     const duration = clock.monotonic() - this.#openedAt
-    diagnose?.({ type: 'connection.closed', ...this.#whose, code, reason: printable(reason), duration })
+    diagnose?.({ type: 'connection.closed', ...this.whose, code, reason: printable(reason), duration })
     this.#state = 'closed'
-    for (const letGo of this.#delays) letGo()
+    this.#requests.close()
     this.#subscriptions?.close()
     this.#queue.clear()
     this.#early = []
@@ -262,6 +257,18 @@ export class Connection implements SocketEvents, SessionHolder {
     this.#queue.send({ type: 'expiring', expiresAt })
   }
 
+  // ── From requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  missed(): number {
+    return this.#around.missed(this)
+  }
+
+  viewsSettled(): Promise<void> | undefined {
+    const subscriptions = this.#subscriptions
+    if (subscriptions === undefined || subscriptions.size === 0) return undefined
+    return this.#around.changesSettled().then(() => subscriptions.settled())
+  }
+
   // ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #handle(message: ClientMessage): void {
@@ -297,7 +304,7 @@ export class Connection implements SocketEvents, SessionHolder {
         const refusal = this.#refusal(5)
         if (refusal === undefined) this.#ensureSubscriptions().open(message)
         else {
-          this.#around.diagnose?.({ type: 'message.refused', ...this.#whose, code: refusal.code })
+          this.#around.diagnose?.({ type: 'message.refused', ...this.whose, code: refusal.code })
           this.#queue.send({ type: 'end', id, error: refusal.toWire(), again: true })
         }
         return
@@ -318,92 +325,17 @@ export class Connection implements SocketEvents, SessionHolder {
 
   #request(message: RequestMessage): void {
     const { id } = message
-    const { limits, clock } = this.#around
+    const { limits } = this.#around
     if (this.#isTaken(id)) return this.#refuseTaken(id)
-    const write = isWrite(message)
-    let refusal = this.#refusal(write ? 2 : 1)
+    let refusal = this.#refusal(isWrite(message) ? 2 : 1)
     if (this.#requests.size >= limits.requestsInFlight)
       refusal ??= new RtapiError('limit_exceeded', `at most ${limits.requestsInFlight} requests may be in flight`)
     if (refusal !== undefined) {
-      this.#around.diagnose?.({ type: 'message.refused', ...this.#whose, code: refusal.code })
+      this.#around.diagnose?.({ type: 'message.refused', ...this.whose, code: refusal.code })
       this.#queue.send({ type: 'reply', id, ok: false, error: refusal.toWire() })
       return
     }
-    this.#requests.add(id)
-    const arrivedAt = clock.monotonic()
-    const run = async (): Promise<void> => this.#answered(message, arrivedAt, await this.#answer(message, write))
-    if (write) this.#writes = this.#writes.then(run)
-    else void run()
-  }
-
-  async #answer(message: RequestMessage, write: boolean): Promise<'ok' | ErrorCode> {
-    const { id } = message
-    await this.#session.settled()
-    if (this.isClosed) return 'unavailable'
-    try {
-      if (this.#session.isOver) throw expired()
-      const outcome = await this.#around.requests.run(this.session, message)
-      const pending = write && !(await this.#ownViewsHaveIt())
-      this.#reply(id, { type: 'reply', id, ok: true, ...outcome, ...(pending ? { pending } : {}) }, write)
-      return 'ok'
-    } catch (error) {
-      const { resource, action } = message
-      if (!(error instanceof RtapiError)) {
-        const asked = { resource: printable(resource), action: printable(action) }
-        this.#around.report(error, { during: 'request', ...asked, ...this.#whose })
-      }
-      const told =
-        error instanceof RtapiError ? error : new RtapiError('internal', 'The server failed.', { cause: error })
-      if (told.code === 'not_found') await this.#delay(this.#around.missed(this))
-      this.#reply(id, { type: 'reply', id, ok: false, error: told.toWire() })
-      return told.code
-    }
-  }
-
-  #answered({ resource, action }: RequestMessage, arrivedAt: number, code: 'ok' | ErrorCode): void {
-    const { diagnose, clock } = this.#around
-    if (diagnose === undefined) return
-    const asked = { resource: printable(resource), action: printable(action) }
-    diagnose({ type: 'request.answered', ...this.#whose, ...asked, code, duration: clock.monotonic() - arrivedAt })
-  }
-
-  /** Holds back for so many milliseconds, or until the connection is closed. */
-  #delay(milliseconds: number): Promise<void> {
-    if (milliseconds <= 0 || this.isClosed) return Promise.resolve()
-    return new Promise((resolve) => {
-      const letGo = (): void => {
-        this.#delays.delete(letGo)
-        cancel()
-        resolve()
-      }
-      const cancel = this.#around.clock.setTimer(milliseconds, letGo)
-      this.#delays.add(letGo)
-    })
-  }
-
-  /** Throws if the reply holds what cannot travel, or too much of it; the request is then still open. */
-  #reply(id: string, reply: ReplyMessage, write = false): void {
-    if (this.isClosed) return
-    const { reply: bytes } = this.#around.limits
-    if (!this.#queue.sendWithin(reply, bytes)) {
-      const advice = `the answer has more than ${bytes} bytes: ask for fewer rows or fields`
-      throw new RtapiError('limit_exceeded', write ? 'The write was done; its answer is too big to be sent.' : advice)
-    }
-    this.#requests.delete(id)
-  }
-
-  /** Waits until what was just written has gone out to this connection's views; `false` if that takes too long. */
-  async #ownViewsHaveIt(): Promise<boolean> {
-    const subscriptions = this.#subscriptions
-    if (subscriptions === undefined || subscriptions.size === 0) return true
-    const { clock, limits } = this.#around
-    const shown = this.#around.changesSettled().then(() => subscriptions.settled())
-    try {
-      await withTimeout(clock, limits.ownWriteTimeout, shown, () => new Error('late'))
-      return true
-    } catch {
-      return false
-    }
+    this.#requests.run(message)
   }
 
   #isTaken(id: string): boolean {
@@ -446,7 +378,7 @@ export class Connection implements SocketEvents, SessionHolder {
     const session = id === undefined ? {} : { session: id }
     this.#around.diagnose?.({
       type: 'connection.opened',
-      ...this.#whose,
+      ...this.whose,
       transport: this.#handshake.transport,
       ...session,
     })
@@ -461,14 +393,14 @@ export class Connection implements SocketEvents, SessionHolder {
     }
     this.#requests.add(id)
     await this.#session.ask(token)
-    this.#reply(id, { type: 'reply', id, ok: true })
+    this.#requests.reply(id, { type: 'reply', id, ok: true })
   }
 
   // ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why a message cannot be served now, if so. */
   #refusal(units: number): RtapiError | undefined {
-    if (this.#session.isOver) return expired()
+    if (this.#session.isOver) return sessionOver()
     const retryAfter = this.#afford(units)
     if (retryAfter > 0) return tooMany(retryAfter)
     if (this.#around.isBehind())
@@ -486,7 +418,7 @@ export class Connection implements SocketEvents, SessionHolder {
   }
 
   #broken({ id, of, error }: BrokenMessage): void {
-    this.#around.diagnose?.({ type: 'message.refused', ...this.#whose, code: error.code })
+    this.#around.diagnose?.({ type: 'message.refused', ...this.whose, code: error.code })
     if (of === 'subscribe' && id !== undefined && !this.#isTaken(id)) {
       this.#queue.send({ type: 'end', id, error: error.toWire() })
       this.#countBad()
@@ -514,10 +446,6 @@ export class Connection implements SocketEvents, SessionHolder {
       this.#subscriptions?.overflow()
     }
   }
-}
-
-function expired(): RtapiError {
-  return new RtapiError('unauthenticated', 'the session has expired: send auth with new credentials')
 }
 
 function tooMany(retryAfter: number): RtapiError {
