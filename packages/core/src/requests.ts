@@ -7,11 +7,12 @@ import { checkQuery, keyFilter, paramValues, requireReadable } from './query.ts'
 import { checkInput, validate } from './input.ts'
 import { matchesFilter } from './match-filter.ts'
 import { afterCursor, cursorOf } from './page-cursor.ts'
+import { ObservedRow, versionCondition } from './observed-row.ts'
 import { parseWhere } from './parse-where.ts'
 import { type Limits, type RequestMessage, RtapiError, printable } from './protocol.ts'
 import { type Outcome, ownAction, unfit } from './requested-action.ts'
 import type { ActionContext, OwnAction } from './resource.ts'
-import { type ResourceModel, isSortable, versionOf, wireRow } from './resource-model.ts'
+import { type ResourceModel, wireRow } from './resource-model.ts'
 import { type Clock, type MaybePromise, withTimeout } from './runtime.ts'
 import type { Session } from './session.ts'
 import type { WriteResult } from './store.ts'
@@ -267,21 +268,11 @@ export class Requests {
    * the rule has read are unchanged, so that nothing slips between the judgement and the write.
    */
   async #judge(model: ResourceModel, session: Session, action: string, row: Row, becomes?: Row): Promise<Filter> {
-    const read = new Set<string>()
-    const observed = new Proxy(row, {
-      get(target, field) {
-        if (typeof field === 'string') read.add(field)
-        return Reflect.get(target, field) as unknown
-      },
-      ownKeys(target) {
-        for (const field of Object.keys(target)) read.add(field)
-        return Reflect.ownKeys(target)
-      },
-    })
-    if (!(await this.#around.access.allowsRecord(model, session, action, observed))) throw forbiddenRecord(action)
+    const observed = new ObservedRow(row)
+    if (!(await this.#around.access.allowsRecord(model, session, action, observed.row))) throw forbiddenRecord(action)
     if (becomes !== undefined && !(await this.#around.access.allowsRecord(model, session, action, becomes)))
       throw forbiddenRecord(action)
-    return unchanged(model, row, read)
+    return observed.unchanged(model)
   }
 
   async #own(model: ResourceModel, session: Session, message: RequestMessage, action: OwnAction): Promise<Outcome> {
@@ -422,35 +413,6 @@ function withParams(data: Json | undefined, params: Readonly<Record<string, Json
       throw new RtapiError('bad_request', `'${field}' in data is not that of params`)
   }
   return { ...given, ...params }
-}
-
-function versionCondition(model: ResourceModel, row: Row, ifVersion: string | number | undefined): Filter {
-  const field = model.options.version
-  if (ifVersion === undefined) return everything
-  if (field === undefined) throw new RtapiError('bad_request', `${model.name} has no versions: leave out 'ifVersion'`)
-  const current = versionOf(model, row)
-  if (current !== ifVersion) {
-    const details = [{ path: [field], message: `the version is ${JSON.stringify(current ?? null)}` }]
-    throw new RtapiError('conflict', 'The record has another version.', { details })
-  }
-  return { type: 'compare', field, operator: 'eq', value: ifVersion }
-}
-
-/** The condition that these fields still have the values of this row. */
-function unchanged(model: ResourceModel, row: Row, fields: ReadonlySet<string>): Filter {
-  const known = [...fields].filter((field) => Object.hasOwn(model.types, field) && isSortable(model, field))
-  return conjunction(
-    ...known.map((field): Filter => {
-      const value = row[field] ?? null
-      if (value === null) return { type: 'compare', field, operator: 'isNull', value: true }
-      return {
-        type: 'compare',
-        field,
-        operator: 'eq',
-        value: typeof value === 'object' ? JSON.stringify(value) : value,
-      }
-    }),
-  )
 }
 
 function noSuchResource(name: string): RtapiError {
