@@ -9,16 +9,17 @@ import {
   TinyIntType,
   Type,
 } from '@mikro-orm/core'
-import type { FieldDescription, FieldType, StoreDescription } from '@rtapi/core'
+import type { FieldType } from '@rtapi/core'
+import type { RecordField } from '@rtapi/sql'
 
 /** One field of an entity's rows: a scalar or embedded property, or a to-one relation as the key of its target. */
-export interface Field extends FieldDescription {
-  /** Its name on the wire: that of the property, for a relation followed by `Id`. */
+export interface Field extends RecordField {
+  /** That of the property, for a relation followed by `Id`. */
   readonly name: string
   readonly property: EntityProperty
   /** The property that says what the column holds: for a relation the key of its target, otherwise `property`. */
   readonly holder: EntityProperty
-  /** Whether clients may give it a value: not if it is generated or counted by MikroORM. */
+  /** Not if it is generated or counted by MikroORM. */
   readonly writable: boolean
   /** Of an embedded object, or a list of them: its own fields. */
   readonly members?: readonly Field[]
@@ -56,19 +57,6 @@ export function shapeOf(meta: EntityMetadata, platform: Platform): EntityShape {
     fields,
     comparable: [...fields.values()].filter(({ type }) => type !== 'json' && type !== 'bytes'),
     key: key.every((field) => field !== undefined) ? key : undefined,
-  }
-}
-
-/** What the store says of the shape. */
-export function describeShape(shape: EntityShape): StoreDescription {
-  return {
-    key: (shape.key ?? []).map(({ name }) => name),
-    fields: Object.fromEntries(
-      [...shape.fields].map(([name, { type, nullable, optional }]) => [
-        name,
-        optional === true ? { type, nullable, optional } : { type, nullable },
-      ]),
-    ),
   }
 }
 

@@ -11,9 +11,19 @@ import {
   type StoreDescription,
   type WriteResult,
 } from '@rtapi/core'
-import { type Column, type Dialect, type Sql, filterSql, join, keySql, never } from '@rtapi/sql'
-import { missingIn, valuesOf } from './entity-data.ts'
-import { type EntityShape, type Field, describeShape } from './entity-shape.ts'
+import {
+  type Column,
+  type Dialect,
+  type Sql,
+  describeFields,
+  filterSql,
+  join,
+  keySql,
+  missingIn,
+  never,
+} from '@rtapi/sql'
+import { valuesOf } from './entity-data.ts'
+import type { EntityShape, Field } from './entity-shape.ts'
 import { type RawRow, rowOfEntity, rowOfRaw } from './record.ts'
 import { isDeadlock, storeError } from './store-errors.ts'
 import { TableColumns } from './table-columns.ts'
@@ -73,7 +83,7 @@ export class OrmStore implements Store {
   }
 
   describe(): StoreDescription {
-    return describeShape(this.#shape)
+    return describeFields(this.#shape.fields, this.#shape.key ?? [])
   }
 
   async read(keys: readonly Key[]): Promise<readonly Row[]> {
@@ -93,7 +103,7 @@ export class OrmStore implements Store {
         em.persist(entity)
         return this.#save(em, entity, values)
       },
-      missingIn(this.#shape, data),
+      missingIn(this.#shape.fields, data),
     )
     if (result === null) throw new Error('the created record vanished before its transaction ended')
     return result

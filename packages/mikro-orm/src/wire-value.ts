@@ -1,6 +1,14 @@
 import { type EntityProperty, type Platform, Type, Utils, isRaw } from '@mikro-orm/core'
 import { type FieldType, type Json, parseValue } from '@rtapi/core'
-import { NoWireValue, bytesFromWire, isDay, toWire as plainToWire } from '@rtapi/sql'
+import {
+  NoWireValue,
+  type ReadValue,
+  bytesFromWire,
+  dateFromWire,
+  dayFromWire,
+  toWire as plainToWire,
+  uuidFromWire,
+} from '@rtapi/sql'
 import type { Field } from './entity-shape.ts'
 
 /**
@@ -34,13 +42,11 @@ export function fromDatabase(holder: EntityProperty, value: unknown, platform: P
 /** Types of properties whose length is one of characters. */
 const TEXTS = new Set(['string', 'text', 'character', 'char', 'varchar'])
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 /**
  * The value as the application's entities hold it, from the wire form, or from that very form: validators may have
  * turned the text of a date into a `Date` already. Objects are taken for json alone.
  */
-export function fromWire(field: Field, value: unknown): { value: unknown } | { problem: string } {
+export function fromWire(field: Field, value: unknown): ReadValue {
   if (value === null || value === undefined) return field.nullable ? { value: null } : { problem: 'must not be null' }
   const { holder, type } = field
   switch (type) {
@@ -50,10 +56,8 @@ export function fromWire(field: Field, value: unknown): { value: unknown } | { p
       return bytesFromWire(value)
     case 'string':
       return stringFrom(holder, value)
-    case 'date': {
-      const parsed = parseValue(type, value instanceof Date && !Number.isNaN(+value) ? value.toISOString() : value)
-      return 'problem' in parsed ? parsed : { value: new Date(String(parsed.value)) }
-    }
+    case 'date':
+      return dateFromWire(value)
     case 'bigint': {
       const parsed = parseValue(type, typeof value === 'bigint' ? value.toString() : value)
       if ('problem' in parsed || holder.runtimeType === 'string') return parsed
@@ -68,11 +72,7 @@ export function fromWire(field: Field, value: unknown): { value: unknown } | { p
 }
 
 /** All fields of the object are given: those that are missing are null. */
-function embeddedFrom(
-  field: Field,
-  members: readonly Field[],
-  value: unknown,
-): { value: unknown } | { problem: string } {
+function embeddedFrom(field: Field, members: readonly Field[], value: unknown): ReadValue {
   if (Array.isArray(value) && field.property.array === true) {
     const items = value.map((item: unknown) => embeddedFrom(field, members, item))
     return items.find((item) => 'problem' in item) ?? { value: items.map((item) => 'value' in item && item.value) }
@@ -90,14 +90,14 @@ function embeddedFrom(
   return { value: object }
 }
 
-function stringFrom(holder: EntityProperty, value: unknown): { value: unknown } | { problem: string } {
+function stringFrom(holder: EntityProperty, value: unknown): ReadValue {
   const parsed = parseValue('string', value)
   if ('problem' in parsed) return parsed
   const text = String(parsed.value)
   if (!isAllowed(holder, text)) return { problem: problemOf(parsed, holder) }
   const type = builtInType(holder)
-  if (type === 'uuid') return UUID.test(text) ? { value: text.toLowerCase() } : { problem: 'expected a UUID' }
-  if (type === 'date') return isDay(text) ? { value: text } : { problem: 'expected a date such as 2026-01-31' }
+  if (type === 'uuid') return uuidFromWire(text)
+  if (type === 'date') return dayFromWire(text)
   if (TEXTS.has(holder.type) && holder.length !== undefined && Array.from(text).length > holder.length) {
     return { problem: `expected at most ${holder.length} characters` }
   }

@@ -1,5 +1,5 @@
-import type { FieldDescription, FieldType, StoreDescription } from '@rtapi/core'
-import type { Column } from '@rtapi/sql'
+import type { FieldType } from '@rtapi/core'
+import type { Column, RecordField } from '@rtapi/sql'
 import {
   type Attribute,
   type AttributeType,
@@ -10,14 +10,14 @@ import {
 } from './model-class.ts'
 
 /** One field of a model's rows: an attribute that has a column. */
-export interface Field extends FieldDescription {
-  /** Its name on the wire: that of the attribute. */
+export interface Field extends RecordField {
+  /** That of the attribute. */
   readonly name: string
   /** The name of its column. */
   readonly column: string
   readonly attribute: Attribute
   readonly attributeType: AttributeType
-  /** Whether clients may give it a value: not if Sequelize keeps it. */
+  /** Not if Sequelize keeps it. */
   readonly writable: boolean
 }
 
@@ -63,19 +63,6 @@ export function shapeOf(model: ModelClass, attributes?: unknown): ModelShape {
     fields,
     comparable: [...fields.values()].filter(({ type }) => type !== 'json' && type !== 'bytes'),
     key: model.primaryKeyAttributes.flatMap((name) => fields.get(name) ?? []),
-  }
-}
-
-/** What the store says of the shape. */
-export function describeShape({ fields, key }: ModelShape): StoreDescription {
-  return {
-    key: key.map(({ name }) => name),
-    fields: Object.fromEntries(
-      [...fields].map(([name, { type, nullable, optional }]) => [
-        name,
-        optional === true ? { type, nullable, optional } : { type, nullable },
-      ]),
-    ),
   }
 }
 

@@ -10,12 +10,12 @@ import {
   type StoreDescription,
   type WriteResult,
 } from '@rtapi/core'
-import { type Column, type Sql, always, filterSql, join, keySql, never } from '@rtapi/sql'
+import { type Column, type Sql, always, describeFields, filterSql, join, keySql, missingIn, never } from '@rtapi/sql'
 import { type Model, Op, type Sequelize, Transaction } from 'sequelize'
 import { keyOfValues, rowOf } from './known-values.ts'
 import { type ModelClass, scopeOf } from './model-class.ts'
-import { type Field, type ModelShape, describeShape } from './model-shape.ts'
-import { missingIn, valuesOf } from './record-values.ts'
+import type { Field, ModelShape } from './model-shape.ts'
+import { valuesOf } from './record-values.ts'
 import type { SqlText } from './sql-text.ts'
 import { isRace, storeError } from './store-errors.ts'
 
@@ -76,7 +76,7 @@ export class SequelizeStore implements Store {
   }
 
   describe(): StoreDescription {
-    return describeShape(this.#shape)
+    return describeFields(this.#shape.fields, this.#shape.key)
   }
 
   async read(keys: readonly Key[]): Promise<readonly Row[]> {
@@ -95,7 +95,7 @@ export class SequelizeStore implements Store {
         const instance = await this.#model.create(values, { transaction })
         return this.#rowOfInstance(instance, transaction)
       },
-      missingIn(this.#shape, data),
+      missingIn(this.#shape.fields, data),
     )
     if (result === null) throw new Error('the created record vanished before its transaction ended')
     return result

@@ -1,5 +1,6 @@
 import { type FieldType, type Json, parseValue } from '@rtapi/core'
 import { decimalText } from './decimal-text.ts'
+import { isDay } from './read-date.ts'
 
 /** A value that cannot be shown: a date that is none, an object where a scalar belongs. */
 export class NoWireValue extends TypeError {}
@@ -31,8 +32,29 @@ export function toWire(type: FieldType, value: unknown): Json {
   }
 }
 
+/** A value from outside as a library takes it, or why it is none. */
+export type ReadValue<T = unknown> = { readonly value: T } | { readonly problem: string }
+
+/** Reads an instant that came from outside: ISO 8601, or the `Date` that a validator has made of it. */
+export function dateFromWire(value: unknown): ReadValue<Date> {
+  const parsed = parseValue('date', value instanceof Date && !Number.isNaN(+value) ? value.toISOString() : value)
+  return 'problem' in parsed ? parsed : { value: new Date(String(parsed.value)) }
+}
+
+/** Reads a text that must be a UUID. */
+export function uuidFromWire(text: string): ReadValue<string> {
+  return UUID.test(text) ? { value: text.toLowerCase() } : { problem: 'expected a UUID' }
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Reads a text that must be a day. */
+export function dayFromWire(text: string): ReadValue<string> {
+  return isDay(text) ? { value: text } : { problem: 'expected a date such as 2026-01-31' }
+}
+
 /** Reads bytes that came from outside: base64, or bytes that a validator has made of it. */
-export function bytesFromWire(value: unknown): { value: Buffer } | { problem: string } {
+export function bytesFromWire(value: unknown): ReadValue<Buffer> {
   if (value instanceof Uint8Array) return { value: Buffer.from(value) }
   const problem = 'expected bytes in base64'
   if (typeof value !== 'string' || !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value)) {
