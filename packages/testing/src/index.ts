@@ -14,6 +14,7 @@ export { type HostileRequest, hostileRequests, refusalOf } from './hostile-messa
 export { type LayerFactory, layerSuite } from './layer-suite.ts'
 export * from './path-findings.ts'
 export * from './path-table.ts'
+export * from './recorded-changes.ts'
 export * from './recording-api.ts'
 export * from './result-suite.ts'
 export * from './seeded-random.ts'
