@@ -1,7 +1,7 @@
 import type { Clock, Report } from './runtime.ts'
 
 /** Milliseconds for which work that can be interrupted goes on before the event loop has its turn. */
-const SLICE = 10
+const SLICE = 20
 
 /**
  * Divides long work into slices, so that a view of ten thousand rows keeps nobody else waiting. All long work of an API

@@ -84,40 +84,49 @@ describe('coalescing', () => {
     if (told !== undefined && !gone(told)) expect(message.changes[0]?.data).toEqual({ i: actions.length - 1 })
   })
 
-  test('leaves a client with the same rows, at the same position, as each change by itself would', () => {
-    const step = fc.record({ key: fc.integer({ min: 1, max: 4 }), soft: fc.boolean(), value: fc.nat() })
+  test('leaves a client with the same rows, at the same position, as each change by itself would, also in parts', () => {
+    const step = fc.record({
+      key: fc.integer({ min: 1, max: 4 }),
+      soft: fc.boolean(),
+      value: fc.nat(),
+      /** Bytes that are taken out after it; none most times. */
+      take: fc.constantFrom(0, 0, 0, 100, 250),
+    })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.subarray([1, 2, 3, 4]), (steps, first) => {
         const told = new Map(first.map((key) => [key, -1]))
         const rows = new Map(told)
         const pending = new PendingChanges('f')
-        let size = 0
-        for (const { key, soft, value } of steps) {
-          const action = !rows.has(key)
-            ? soft
-              ? 'enter'
-              : 'create'
-            : value % 3 > 0
-              ? 'update'
-              : soft
-                ? 'leave'
-                : 'delete'
+        let position: string | undefined
+        const take = (bytes?: number): void => {
+          const message = pending.take(bytes) as ChangesMessage | undefined
+          if (message === undefined) return
+          // Whoever is elsewhere has missed something.
+          if (position !== undefined) expect(message.from).toBe(position)
+          position = message.to
+          expect(message.changes.length * 100).toBeLessThanOrEqual(bytes ?? Number.POSITIVE_INFINITY)
+          for (const { action, key, data } of message.changes) {
+            const id = Number(key)
+            expect(told.has(id)).toBe(action !== 'create' && action !== 'enter')
+            if (gone(action)) told.delete(id)
+            else told.set(id, Number(data?.['value']))
+          }
+        }
+        for (const { key, soft, value, take: bytes } of steps) {
+          const come = soft ? 'enter' : 'create'
+          const go = soft ? 'leave' : 'delete'
+          const action = !rows.has(key) ? come : value % 3 > 0 ? 'update' : go
           if (gone(action)) rows.delete(key)
           else rows.set(key, value)
-          size = Math.max(size, 100)
           pending.add(delivery(gone(action) ? { action, key } : { action, key, data: { value } }), 100)
+          // What has been merged away weighs nothing.
+          expect(pending.size).toBe(100 * pending.changes.size)
+          if (bytes > 0) take(bytes)
         }
-        const message = pending.take() as ChangesMessage | undefined
-        for (const { action, key, data } of message?.changes ?? []) {
-          const id = Number(key)
-          expect(told.has(id)).toBe(action !== 'create' && action !== 'enter')
-          if (gone(action)) told.delete(id)
-          else told.set(id, Number(data?.['value']))
-        }
+        take()
         expect(told).toEqual(rows)
-        expect(message?.to).toBe(steps.length === 0 ? undefined : `p${at}`)
-        // What has been merged away weighs nothing.
-        expect(pending.size).toBe(100 * (message?.changes.length ?? 0))
+        expect(position).toBe(steps.length === 0 ? undefined : `p${at}`)
+        expect(pending.size).toBe(0)
       }),
     )
   })
@@ -237,5 +246,65 @@ describe('a view that is held back', () => {
     const member = view()
     queue.sendPending(member, new PendingChanges('f'))
     expect([sent, member.queued]).toEqual([[], undefined])
+  })
+})
+
+describe('when much is to be said at once', () => {
+  /** Lets the turns of the event loop pass, one after the other. */
+  const turns = (): number => {
+    let count = 0
+    for (; deferred.length > 0; count++) for (const run of deferred.splice(0)) run()
+    return count
+  }
+  /** Each part takes a while. */
+  function* slowParts(id: string, count: number): Generator<ServerMessage, undefined> {
+    for (const part of parts(id, count)) {
+      now += 15
+      yield part
+    }
+  }
+
+  test('a snapshot is made in slices, and what comes later stays behind it', () => {
+    const member = view()
+    queue.sendSnapshot(member, 's', slowParts('s', 5))
+    expect(sent).toHaveLength(2)
+    queue.sendChanges(member, delivery(update(1)))
+    queue.send({ type: 'pong' })
+    expect(sent).toHaveLength(2)
+    expect(turns()).toBeGreaterThan(2)
+    expect(sent.map(({ type }) => type)).toEqual([...Array<string>(5).fill('snapshot'), 'changes', 'pong'])
+  })
+
+  test('those of many clients share the slice', () => {
+    const pace = new Pace(clock, fail)
+    const queues = Array.from({ length: 4 }, () => new SendQueue(socket, jsonCodec, limits, pace))
+    for (const one of queues) one.sendSnapshot(view(), 's', slowParts('s', 1))
+    expect(sent).toHaveLength(2)
+    turns()
+    expect(sent).toHaveLength(4)
+  })
+
+  test('what a slow client has still to hear goes out in parts that lead to the newest position', () => {
+    const member = view()
+    const small = new SendQueue(socket, jsonCodec, { ...limits, snapshotPart: 300 }, new Pace(clock, fail))
+    block()
+    const updates = Array.from({ length: 10 }, (_, key) => update(key, 100))
+    for (const change of updates) small.sendChanges(member, delivery(change))
+    const last = `p${at}`
+    socket.bufferedAmount = 0
+    small.pump()
+    const told = sent as ChangesMessage[]
+    expect(told.length).toBeGreaterThan(3)
+    expect(told.flatMap(({ changes }) => changes)).toEqual(updates)
+    expect(told.map(({ from, to }) => from === to)).toEqual([...Array<boolean>(told.length - 1).fill(true), false])
+    expect(told.at(-1)?.to).toBe(last)
+    expect(small.heldBytes).toBe(0)
+  })
+
+  test('a queue that is cleared meanwhile says no more', () => {
+    queue.sendSnapshot(view(), 's', slowParts('s', 5))
+    queue.clear()
+    turns()
+    expect(sent).toHaveLength(2)
   })
 })

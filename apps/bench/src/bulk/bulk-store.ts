@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { type ChangeSource, type Store, compileFilter } from '@rtapi/core'
 
 export interface BulkRow {
@@ -11,11 +12,15 @@ export interface BulkRow {
 const types = { id: 'integer', topicId: 'integer', round: 'integer', text: 'string' } as const
 type Emit = Parameters<ChangeSource['start']>[0]
 
-/** Rows in an array, in the order of their keys: as little work as a store can do. */
+/**
+ * Rows in an array, in the order of their keys: as little work as a store can do. It answers one query in each turn of
+ * the event loop, as a connection to a database does at best.
+ */
 export class BulkStore implements Store<BulkRow>, ChangeSource {
   readonly entity = 'Item'
   #rows: readonly BulkRow[]
   #emit: Emit = () => undefined
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(rows: readonly BulkRow[]) {
     this.#rows = rows
@@ -31,7 +36,12 @@ export class BulkStore implements Store<BulkRow>, ChangeSource {
   }
 
   find({ where, limit }: Parameters<Store['find']>[0]): Promise<readonly BulkRow[]> {
-    return Promise.resolve(this.#rows.filter(compileFilter(where, types)).slice(0, limit))
+    const answer = this.#last.then(async () => {
+      await turn()
+      return this.#rows.filter(compileFilter(where, types)).slice(0, limit)
+    })
+    this.#last = answer
+    return answer
   }
 
   create(): never {
