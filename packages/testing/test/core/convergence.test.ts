@@ -1,6 +1,7 @@
 import {
   type Change,
   type ChangeBatch,
+  type Clock,
   type MemoryStore,
   type Row,
   compareRows,
@@ -12,6 +13,7 @@ import {
 } from '@rtapi/core'
 import { type FakeClock, fakeClock } from '@rtapi/testing'
 import { expect, test } from 'vitest'
+import { turn } from '../../src/event-loop.ts'
 import { type SeededRandom, seededRandom } from '../../src/seeded-random.ts'
 import type { ViewState } from '../../src/view-state.ts'
 import { ModelClient } from './model-client.ts'
@@ -40,8 +42,11 @@ const queries = [
   { fields: ['topicId'] },
 ] as const
 
-/** How this process hears of writes: some may be announced by nobody, and then they are found when it is told to look, or by itself. */
-type Hearing = 'announced' | 'touched' | 'swept'
+/**
+ * How this process hears of writes: some may be announced by nobody, and then they are found when it is told to look, or by
+ * itself. Or there are so many at once that the work is sliced, and everything else happens between the slices.
+ */
+type Hearing = 'announced' | 'touched' | 'swept' | 'sliced'
 
 const SWEEP = { interval: 20_000, jitter: 15_000 }
 /** Where time passes, what waits for the scheduler waits long. */
@@ -52,6 +57,18 @@ const PATIENCE = {
   heartbeatInterval: 1e9,
   sendTimeout: 1e9,
   snapshots: 8,
+  loopLag: Infinity,
+}
+
+/** Each look at the clock takes a while, so that every slice is over soon. */
+function hurried(clock: FakeClock): Clock {
+  let looks = 0
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic() + 25 * looks++,
+    setTimer: (delay, run) => clock.setTimer(delay, run),
+    defer: (run) => clock.defer(run),
+  }
 }
 
 /** Everything that one run is made of. Two processes share the log; what takes time takes it in an order of the seed. */
@@ -77,9 +94,11 @@ function world(seed: number, hearing: Hearing) {
   const errors: unknown[] = []
   // Both processes write: each change is announced now by this one, now by that one.
   const outlets: ((batch: ChangeBatch) => void)[] = []
+  let together: Change[] | undefined
   for (const store of [notes, members]) {
     store.start((batch) => {
-      if (hearing !== 'announced' && random.chance(0.2)) return
+      if (together !== undefined) return void together.push(...(batch.changes as readonly Change[]))
+      if ((hearing === 'touched' || hearing === 'swept') && random.chance(0.2)) return
       random.pick(outlets)(known(random, batch))
     })
   }
@@ -107,12 +126,35 @@ function world(seed: number, hearing: Hearing) {
       changes: [{ start: (emit) => void outlets.push(emit), stop: () => undefined }],
       layer: scheduledLayer(bus.layer(), scheduler, random),
       authenticate: ({ token }) => ({ user: { id: Number(token) } }),
-      clock,
-      limits: { rate: 1e9, burst: 1e9, subscriptions: 1_000, ...(hearing === 'swept' ? PATIENCE : {}) },
+      clock: hearing === 'sliced' ? hurried(clock) : clock,
+      limits: {
+        rate: 1e9,
+        burst: 1e9,
+        subscriptions: 1_000,
+        ...(hearing === 'swept' || hearing === 'sliced' ? PATIENCE : {}),
+      },
       ...(hearing === 'swept' ? { sweep: SWEEP } : {}),
       report: (error) => errors.push(error),
     })
-  return { random, scheduler, clock, notes, members, api, errors }
+  /** What is written meanwhile is one transaction. */
+  const transaction = (write: () => void): void => {
+    together = []
+    write()
+    const changes = together
+    together = undefined
+    random.pick(outlets)(known(random, { tx: `t${changes.length}`, changes: merged(changes) }))
+  }
+  return { random, scheduler, clock, notes, members, api, errors, transaction }
+}
+
+/** A source tells of each record once. */
+function merged(changes: readonly Change[]): readonly Change[] {
+  const merged = new Map<unknown, Change>()
+  for (const change of changes) {
+    const before = merged.get(change.key)
+    merged.set(change.key, before === undefined ? change : { ...change, ...before, after: change.after ?? {} })
+  }
+  return [...merged.values()]
 }
 
 /** A source does not always know what a record was before, nor even which records have changed. */
@@ -190,6 +232,22 @@ const changeMember = (random: SeededRandom, members: MemoryStore<Member>): void 
   else members.update(row.id, { topicId: random.pick(TOPICS) })
 }
 
+/** Adds records until there are many, or changes them all, or all of a topic, in one transaction. */
+const changeMany = ({ random, notes, transaction }: World): void => {
+  const rows = notes.find()
+  // Long enough for a difference to be sent in parts.
+  const text = random.pick(['a', 'b', 'B', 'é']).repeat(1_000)
+  const topicId = random.chance(0.5) ? undefined : random.pick(TOPICS)
+  transaction(() => {
+    for (let n = rows.length; n < 60; n++) {
+      notes.create({ topicId: random.pick(TOPICS), score: random.integer(6), text, owner: random.pick(USERS) })
+    }
+    for (const row of rows) {
+      if (topicId === undefined || row.topicId === topicId) notes.update(row.id, { score: random.integer(6), text })
+    }
+  })
+}
+
 /** Lets everything that is under way come to its end, in the order of the seed. */
 async function quiesce(scheduler: Scheduler, clock: FakeClock): Promise<void> {
   await clock.settle()
@@ -249,12 +307,18 @@ async function run(seed: number, steps: number, hearing: Hearing): Promise<{ che
     else if (dice === 9 && hearing === 'touched') {
       const topic = random.chance(0.5) ? { topicId: random.pick(TOPICS) } : { score: { gte: random.integer(6) } }
       void random.pick(apis).touch('notes', topic)
-    } else change(random, notes)
+    } else if (dice === 9 && hearing === 'sliced') changeMany(here)
+    else change(random, notes)
   }
   for (let i = 0; i < steps; i++) {
     act()
     for (let n = random.integer(6); n > 0; n--) scheduler.step()
-    if (random.chance(0.7)) await clock.settle()
+    if (hearing === 'sliced') {
+      for (let n = random.integer(8); n > 0; n--) {
+        clock.tick()
+        await turn()
+      }
+    } else if (random.chance(0.7)) await clock.settle()
     if (hearing === 'swept' && random.chance(0.3)) await clock.advance(random.integer(6_000))
     if (i % 40 !== 39) continue
     for (const client of clients) client.read()
@@ -297,7 +361,7 @@ function story(state: ViewState): string {
     .join('\n')
 }
 
-test.each(['announced', 'touched', 'swept'] as const)(
+test.each(['announced', 'touched', 'swept', 'sliced'] as const)(
   'every view equals a fresh authorised query, in any order of what happens: %s',
   async (hearing) => {
     let checked = 0
