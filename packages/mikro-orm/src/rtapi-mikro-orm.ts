@@ -136,9 +136,8 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
   if (outbox !== undefined) {
     const transactions = new DriverTransactions(staged, (entity) => [book.metaOfClass(entity).root.className])
     detach.unshift(transactions.attach(driver))
-    // Else it would take the table for one that is to be dropped.
-    const skipTables = [...(rules?.skipTables ?? []), outbox.table]
-    config.set('schemaGenerator', { ...rules, skipTables })
+    // Else the schema generator, which may have its options already, would take the table for one that is to be dropped.
+    rules.skipTables = [...(rules.skipTables ?? []), outbox.table]
   }
   staged.tap.attach(driver.getConnection('write'))
   // The manager of the events is shared by forks; forks with a manager of their own make it from the configuration.

@@ -19,5 +19,6 @@ export async function watch(
     report: (error, { during }) => void reports.push({ error, during }),
     ...options.rtapi,
   })
+  await live.outbox?.install()
   return { ...opened, live, reports, ...(await recordChanges(live.changes())) }
 }
