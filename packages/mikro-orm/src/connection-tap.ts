@@ -27,7 +27,8 @@ export class ConnectionTap {
   readonly #newTrack: () => StagedTrack
   readonly #newGate: (track: StagedTrack, raw: RawConnection) => StatementGate | undefined
   readonly #raw = new WeakMap<PhysicalConnection, RawConnection>()
-  #executor: (() => Executor) | undefined
+  #connection: AbstractSqlConnection | undefined
+  #hasConnected = false
   readonly #tracks = new WeakMap<PhysicalConnection, StagedTrack>()
   readonly #links = new WeakMap<object, StagedTrack>()
 
@@ -42,7 +43,7 @@ export class ConnectionTap {
 
   /** Taps the connections of this pool, also after MikroORM has opened it anew. */
   attach(connection: AbstractSqlConnection): void {
-    this.#executor = () => executorOf(connection)
+    this.#connection = connection
     const create = connection.createKysely.bind(connection)
     connection.createKysely = () => {
       const created = create()
@@ -63,8 +64,15 @@ export class ConnectionTap {
 
   /** Lends a connection of the pool, past its track. */
   async lend<T>(work: (connection: RawConnection) => Promise<T>): Promise<T> {
-    if (this.#executor === undefined) throw new Error('MikroORM has no connection')
-    return this.#executor().provideConnection(async (connection) => {
+    const pool = this.#connection
+    if (pool === undefined) throw new Error('MikroORM has no connection')
+    if (Reflect.get(pool, 'connected') !== true) {
+      // What would be opened again now nobody would close.
+      if (this.#hasConnected) throw new Error('MikroORM is closed')
+      await pool.ensureConnection()
+    }
+    this.#hasConnected = true
+    return executorOf(pool).provideConnection(async (connection) => {
       this.#tap(connection)
       const raw = this.#raw.get(connection)
       if (raw === undefined) throw new Error('the connection is not tapped')

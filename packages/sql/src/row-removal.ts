@@ -74,7 +74,8 @@ export class RowRemoval {
       this.forget(ids)
       this.#isFailing = false
     } catch (error) {
-      if (!this.#isFailing) this.#options.failed(error)
+      // At the end nobody need know: others find the rows.
+      if (!this.#isFailing && !this.#isStopped) this.#options.failed(error)
       this.#isFailing = true
     }
   }
