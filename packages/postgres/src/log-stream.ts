@@ -53,7 +53,7 @@ export class LogStream {
     const settings = '-c datestyle=ISO -c timezone=UTC -c extra_float_digits=1 -c statement_timeout=0'
     const { query_timeout: _, statement_timeout: __, options: own = '', ...rest } = config
     this.#service = new LogicalReplicationService(
-      { ...rest, options: `${own} ${settings}` },
+      { ...rest, options: `${own} ${settings}`, stream: () => this.#openSocket() },
       // It would acknowledge what has come, and not what was taken.
       { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: true } },
     )
@@ -87,7 +87,13 @@ export class LogStream {
     this.#finish()
     // Whatever the server does: nobody waits for it.
     this.#socket.destroy()
-    await this.#service.destroy().catch(() => undefined)
+    await this.#service.stop().catch(() => undefined)
+  }
+
+  /** The service may come to connect when it is too late. */
+  #openSocket(): Socket {
+    if (this.#closed) throw new Error('the stream was closed before it was connected')
+    return this.#socket
   }
 
   async #handle(message: LogMessage): Promise<void> {

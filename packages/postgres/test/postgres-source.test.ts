@@ -216,7 +216,8 @@ describe.skipIf(reason !== undefined)(reason ?? 'the source from triggers', () =
 
   test('comes back when its connection is cut, and tells of it once', async () => {
     const { source, changes, reports } = await watchSource(database, { tables, poll: 20 })
-    const cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rtapi'"
+    const cut =
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rtapi' and datname = current_database()"
     await database.pool.query(`insert into note values (1)`)
     await changes()
     await database.pool.query(cut)
