@@ -109,7 +109,7 @@ describe.skipIf(reason !== undefined)(reason ?? 'the source from the log', () =>
     await slot.skip(database)
   })
   afterEach(async () => {
-    await Promise.all(sources.splice(0).map((source) => source.stop()))
+    for (const source of sources.splice(0)) await source.stop()
     await until('all connections of the sources to end', async () => (await connectionsOfSources()).length === 0)
     await slot.drop(database)
     await database.disconnect()

@@ -2,15 +2,17 @@
  * A process that is killed at a step of its work: `writer` opens a transaction and stands still before its commit, `relay`
  * announces over Redis what is in the database. Says on standard output how far it is.
  */
+import { writeSync } from 'node:fs'
 import { allowAny, createApi, defineResource } from '@rtapi/core'
 import { Client, Pool } from 'pg'
+import { PgoutputPlugin } from 'pg-logical-replication'
 import { redisLayer } from '../../../redis/src/index.ts'
-import { postgresSource } from '../../src/index.ts'
+import { postgresSource, replicationSource } from '../../src/index.ts'
 import type { CrashTask } from './crash-task.ts'
 import { NoteStore } from './note-store.ts'
 
 const task = JSON.parse(process.argv[2] ?? '{}') as CrashTask
-const say = (line: string) => void process.stdout.write(`${line}\n`)
+const say = (line: string) => void writeSync(1, `${line}\n`)
 
 if (task.role === 'writer') {
   const client = new Client(task.database)
@@ -31,29 +33,48 @@ if (task.role === 'writer') {
     say('published')
     return task.stop === 'after publishing' ? forever : position
   }
-  if (task.stop === 'while reading') {
-    // oxlint-disable-next-line typescript/unbound-method -- it is called with the client that it belongs to
-    const query = Client.prototype.query
-    Client.prototype.query = function (this: Client, ...args: unknown[]) {
-      const [text, values] = args
-      // The second page of a transaction.
-      const isLater = String(text).includes('pg_snapshot_xmin') && Array.isArray(values) && values[1] !== '0'
-      if (!isLater) return Reflect.apply(query, this, args) as unknown
-      say('stopped')
-      return forever
-    } as typeof query
-  }
-  const source = postgresSource({
+  if (task.stop === 'while reading') standStillWhileReading()
+  const common = {
     connection: task.database,
     tables: task.tables,
     poll: 50,
-    batch: 100,
-    report: (error) => say(String(error)),
-  })
+    report: (error: unknown) => say(String(error)),
+  }
+  const source =
+    task.from === 'triggers'
+      ? postgresSource({ ...common, batch: 100 })
+      : replicationSource({ ...common, slot: task.from.slot })
   const notes = defineResource('notes', {
     store: new NoteStore(new Pool({ connectionString: task.database })),
     permissions: [allowAny],
   })
   await createApi({ resources: [notes], changes: [source], layer }).ready
   say('ready')
+}
+
+/** At the second page of a transaction of the outbox, or within a big transaction of the log. */
+function standStillWhileReading(): void {
+  const stop = <T>(): Promise<T> => {
+    say('stopped')
+    return new Promise(() => undefined)
+  }
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the client that it belongs to
+  const { query } = Client.prototype
+  Client.prototype.query = function (this: Client, ...args: unknown[]) {
+    const [text, values] = args
+    const isLater = String(text).includes('pg_snapshot_xmin') && Array.isArray(values) && values[1] !== '0'
+    return isLater ? stop() : (Reflect.apply(query, this, args) as unknown)
+  } as typeof query
+  let inserts = 0
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the plugin that it belongs to
+  const { parse } = PgoutputPlugin.prototype
+  PgoutputPlugin.prototype.parse = function (this: PgoutputPlugin, buffer: Buffer) {
+    const message = parse.call(this, buffer)
+    if (message.tag === 'insert' && ++inserts === 500) {
+      say('stopped')
+      // The process stands still as a whole.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    }
+    return message
+  }
 }

@@ -10,6 +10,8 @@ export type CrashTask =
     }
   | {
       readonly role: 'relay'
+      /** From triggers, or from the log by this slot. */
+      readonly from: 'triggers' | { readonly slot: string }
       readonly database: string
       readonly redis: string
       readonly prefix: string
