@@ -41,6 +41,11 @@ export interface ChangeBatch {
  */
 export interface ChangeSource {
   /**
+   * Whether a write is emitted only after its promise has resolved. Where all sources of an API are late, a write's reply
+   * says `pending`, since the writer's own views may not contain it yet. @default false
+   */
+  readonly late?: boolean
+  /**
    * Begins to emit. Called once. `emit` never throws and never waits. It answers `false` if the channel layer has not
    * taken everything, and anything else if it has: at once, or by a promise that never rejects. A source that keeps what
    * it announces, so that nothing is lost if the process dies, waits for that and announces again what was not taken;

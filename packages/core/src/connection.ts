@@ -33,8 +33,11 @@ export interface ConnectionSurroundings extends SubscriptionSurroundings, Sessio
   identified(connection: Connection): boolean
   /** Another session of the same user is on it. */
   renewed(connection: Connection): void
-  /** Settles when every change emitted until now has been handed to the feeds' members. */
-  changesSettled(): Promise<void>
+  /**
+   * Settles when every change emitted until now has been handed to the feeds' members; `undefined` if that says nothing
+   * of writes that have just been made.
+   */
+  changesSettled(): Promise<void> | undefined
   closed(connection: Connection): void
   readonly pace: Pace
   /** Monotonic milliseconds, without those for which this process stood still: by them silences are measured. */
@@ -263,10 +266,10 @@ export class Connection implements SocketEvents, SessionHolder, RequestHolder {
     return this.#around.missed(this)
   }
 
-  viewsSettled(): Promise<void> | undefined {
+  viewsSettled(): Promise<void> | 'late' | undefined {
     const subscriptions = this.#subscriptions
     if (subscriptions === undefined || subscriptions.size === 0) return undefined
-    return this.#around.changesSettled().then(() => subscriptions.settled())
+    return this.#around.changesSettled()?.then(() => subscriptions.settled()) ?? 'late'
   }
 
   // ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -44,6 +44,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
   const report = safely(options.report ?? logReport((line) => console.error(line), clock))
   const codecs = options.codecs ?? [jsonCodec]
   const sources = options.changes ?? []
+  const areLate = sources.length > 0 && sources.every(({ late }) => late === true)
   const models = resolveAll(options.resources)
   const layer = options.layer ?? memoryLayer({ clock })
   const hub = new GroupHub(layer, clock, limits, report)
@@ -210,7 +211,7 @@ export function createApi<const Resources extends readonly Resource[]>(options: 
     requests,
     readerOf,
     authenticate: options.authenticate ?? (() => null),
-    changesSettled: () => publisher.settled(),
+    changesSettled: () => (areLate ? undefined : publisher.settled()),
     identified(connection) {
       connections.identify(connection)
       const { user } = connection.session

@@ -28,8 +28,11 @@ export interface RequestHolder {
   readonly whose: { readonly connection: string; readonly user?: string | number }
   /** Something was asked for that is not there. Answers the milliseconds by which to delay the answer. */
   missed(): number
-  /** Settles when what has been written until now has gone out to the views of the connection; `undefined`: it has none. */
-  viewsSettled(): Promise<void> | undefined
+  /**
+   * Settles when what has been written until now has gone out to the views of the connection; `undefined`: it has none,
+   * `late`: nobody hears of what was written in time to tell.
+   */
+  viewsSettled(): Promise<void> | 'late' | undefined
 }
 
 /** The requests of one connection that have not been answered. */
@@ -144,6 +147,7 @@ export class OpenRequests {
   async #ownViewsHaveIt(): Promise<boolean> {
     const shown = this.#holder.viewsSettled()
     if (shown === undefined) return true
+    if (shown === 'late') return false
     const { clock, limits } = this.#around
     try {
       await withTimeout(clock, limits.ownWriteTimeout, shown, () => new Error('late'))

@@ -64,6 +64,7 @@ export function postgresSource(options: PostgresSourceOptions): PostgresSource {
     report,
   })
   return {
+    late: true,
     start: (emit) => relay.start(emit),
     stop: () => relay.stop(),
     lag: () => relay.lag(),

@@ -58,6 +58,7 @@ export function replicationSource(options: ReplicationSourceOptions): Replicatio
     report,
   })
   return {
+    late: true,
     start: (emit) => reader.start(emit),
     stop: () => reader.stop(),
     lag: () => reader.lag(),

@@ -63,6 +63,18 @@ describe.skipIf(reason !== undefined)(reason ?? 'an API over PostgreSQL', () => 
     await view.until((rows) => rows.length === 0)
   })
 
+  test('alone, it lets the reply to a write say that views may not contain it yet', async () => {
+    const { client, view } = await watchNotes(database, { changes: (store) => [source(store)] })
+    const data = { id: 7, topicId: 7, text: 'seven' }
+    expect(await client.request({ resource: 'notes', action: 'create', data })).toMatchObject({
+      ok: true,
+      pending: true,
+    })
+    await view.until((rows) => rows.length === 1)
+    await database.pool.query('delete from notes')
+    await view.until((rows) => rows.length === 0)
+  })
+
   test('a view shows what was written while nobody announced', async () => {
     const store = new NoteStore(database.pool)
     await psql(database.url, "insert into notes values (8, 7, 'eight')")
