@@ -1,5 +1,6 @@
 import {
   type ChannelLayer,
+  type Clock,
   type Limits,
   type Report,
   type ResultKeeper,
@@ -23,6 +24,8 @@ export interface BoardApiOptions {
   readonly layer: ChannelLayer
   /** Keeps results of writes with an idempotency key. @default the layer does, if it can */
   readonly results?: ResultKeeper
+  /** @default systemClock */
+  readonly clock?: Clock
   /** @default defaultLimits */
   readonly limits?: Partial<Limits>
   readonly report: Report

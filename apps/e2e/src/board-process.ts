@@ -26,12 +26,14 @@ export interface BoardProcess {
 /**
  * Starts a board with these flags on a free port and waits until it is ready.
  * @param env - beside the environment of this process.
+ * @param program - what is run in place of the board's own.
  */
 export async function startBoard(
   flags: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  program: string = main,
 ): Promise<BoardProcess> {
-  const { child, output, exited } = run(['--port', '0', ...flags], env)
+  const { child, output, exited } = run(['--port', '0', ...flags], env, program)
   const line = await Promise.race([
     firstLine(child),
     exited.then((code) => Promise.reject(new Error(`the board ended with ${code}:\n${output.stderr}`))),
@@ -89,8 +91,8 @@ afterAll(() => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-function run(flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, ['--conditions=rtapi-source', main, ...flags], {
+function run(flags: readonly string[], env: Readonly<Record<string, string>> = {}, program = main) {
+  const child = spawn(process.execPath, ['--conditions=rtapi-source', program, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
