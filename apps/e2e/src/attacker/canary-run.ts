@@ -102,7 +102,16 @@ export class CanaryRun {
 
   // ── What changes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What decides who may see something often changes together with what there is to see: the second does not wait. */
   async #change(): Promise<void> {
+    const decides = this.#changeOne()
+    const writes = this.#random.chance(0.5)
+      ? this.#write('tasks', this.#some(this.#tasks), ['title', 'notes'])
+      : undefined
+    await Promise.all([decides, writes])
+  }
+
+  async #changeOne(): Promise<void> {
     const { state } = this.#model
     const [person, project] = [this.#random.pick(people), this.#random.pick(this.#projects)]
     const task = this.#some(this.#tasks)
