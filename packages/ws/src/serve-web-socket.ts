@@ -16,6 +16,7 @@ import {
 } from '@rtapi/core'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import { type Refusal, chooseCodec, describeHandshake, malformation, refuse, sourceOf } from './handshake.ts'
+import { Turns } from './turns.ts'
 import { OwnedWebSocket, type SocketContext, WsSocket } from './ws-socket.ts'
 
 export interface WebSocketOptions {
@@ -77,6 +78,7 @@ export function serveWebSocket(
 
 class Service implements WebSocketService, SocketContext {
   readonly queue: WriteQueue
+  readonly turns: Turns
   readonly controlFrames: number
   private readonly api: Api
   private readonly httpServer: HttpServer | HttpsServer
@@ -100,6 +102,7 @@ class Service implements WebSocketService, SocketContext {
     this.policy = { origins: options.origins ?? 'same', trustProxy: options.trustProxy ?? false }
     assertOrigins(this.policy)
     this.controlFrames = api.limits.burst
+    this.turns = new Turns(api.clock)
     this.gate = new AcceptGate(
       {
         clients: options.maxConnections ?? 20_000,

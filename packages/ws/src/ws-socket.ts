@@ -11,6 +11,7 @@ import {
 } from '@rtapi/core'
 import { type RawData, WebSocket } from 'ws'
 import { type FrameChain, chainOf } from './frame-chain.ts'
+import type { Share, Turns, Waiter } from './turns.ts'
 
 /** The WebSocket of ws, which knows its owner: so its event listeners are plain functions, one for all sockets. */
 export class OwnedWebSocket extends WebSocket {
@@ -20,6 +21,7 @@ export class OwnedWebSocket extends WebSocket {
 /** What the sockets of one server share. */
 export interface SocketContext {
   readonly queue: WriteQueue
+  readonly turns: Turns
   /** Control frames within ten seconds that close a connection when they are passed. */
   readonly controlFrames: number
   monotonic(): number
@@ -35,7 +37,7 @@ const EMPTY = Buffer.alloc(0)
  * One client of the transport. Frames go straight to the network socket, as whole unfragmented WebSocket frames; ws reads
  * the other direction, answers the closing handshake and owns the socket's life.
  */
-export class WsSocket implements TransportSocket, Flushable {
+export class WsSocket implements TransportSocket, Flushable, Waiter {
   readonly id: string = randomUUID()
   readonly codec: Codec
   readonly address: string
@@ -45,10 +47,16 @@ export class WsSocket implements TransportSocket, Flushable {
   private readonly binary: boolean
   private events: SocketEvents | null = null
   private waiting: FrameChain | null = null
+  private readonly share: Share = { turn: -1, used: 0 }
+  /** Frames that wait for their turn; nothing more is read meanwhile. */
+  private backlog: Buffer[] | null = null
+  private backlogFrom = 0
   private blocked = false
   private closing = false
   private closeCode = 0
   private closeReason = ''
+  /** The link is gone. */
+  private isOver = false
   private controlSince = 0
   private controlCount = 0
   private bytesAtFrame: number
@@ -105,6 +113,7 @@ export class WsSocket implements TransportSocket, Flushable {
   close(code: number, reason: string): void {
     if (this.closing) return
     this.closing = true
+    this.dropBacklog()
     this.flush()
     // Whoever began to close first names the code.
     if (this.ws.readyState !== WebSocket.OPEN) return
@@ -132,7 +141,7 @@ export class WsSocket implements TransportSocket, Flushable {
   /** Called every few seconds: a client that has begun a frame at the last call and not ended it by now is closed. */
   checkProgress(): void {
     if (this.closing) return
-    if (this.raw.bytesRead === this.bytesAtFrame) this.stalled = false
+    if (this.raw.bytesRead === this.bytesAtFrame || this.backlog !== null) this.stalled = false
     else if (this.stalled) this.goodbye(closeCodes.badFrame, 'frame not finished in time')
     else this.stalled = true
   }
@@ -146,7 +155,21 @@ export class WsSocket implements TransportSocket, Flushable {
     }
     // ws gives a Buffer unless it was told otherwise.
     const bytes = data as Buffer
-    this.events?.receive(isBinary ? bytes : bytes.toString())
+    if (this.backlog !== null) this.backlog.push(bytes)
+    else if (this.context.turns.take(this.share, bytes.length)) this.deliver(bytes)
+    else this.waitTurn(bytes)
+  }
+
+  serveNext(): 'served' | 'waits' | 'done' {
+    const bytes = this.backlog?.[this.backlogFrom]
+    if (bytes === undefined) {
+      this.caughtUp()
+      return 'done'
+    }
+    if (!this.context.turns.take(this.share, bytes.length)) return 'waits'
+    this.backlogFrom++
+    this.deliver(bytes)
+    return 'served'
   }
 
   /** Counts a ping or pong; false if there were too many. */
@@ -174,11 +197,43 @@ export class WsSocket implements TransportSocket, Flushable {
   ended(code: number, reason: Buffer): void {
     this.closing = true
     this.waiting = null
+    if (this.closeCode === 0) {
+      this.closeCode = code
+      this.closeReason = reason.toString()
+    }
+    this.isOver = true
+    // What the other side sent before it closed is served first.
+    if (this.backlog === null) this.finish()
+  }
+
+  private finish(): void {
     const events = this.events
     this.events = null
     this.context.gone(this)
-    if (this.closeCode === 0) events?.closed(code, reason.toString())
-    else events?.closed(this.closeCode, this.closeReason)
+    events?.closed(this.closeCode, this.closeReason)
+  }
+
+  private deliver(bytes: Buffer): void {
+    this.events?.receive(this.binary ? bytes : bytes.toString())
+  }
+
+  private waitTurn(bytes: Buffer): void {
+    this.backlog = [bytes]
+    this.ws.pause()
+    this.context.turns.wait(this)
+  }
+
+  private dropBacklog(): void {
+    if (this.backlog === null) return
+    this.context.turns.leave(this)
+    this.caughtUp()
+  }
+
+  private caughtUp(): void {
+    this.backlog = null
+    this.backlogFrom = 0
+    if (this.isOver) this.finish()
+    else this.ws.resume()
   }
 
   private sawFrame(): void {
