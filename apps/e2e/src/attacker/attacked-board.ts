@@ -66,7 +66,7 @@ const api = createBoardApi({
     : { layer: redisLayer(url, { report }), results: redisResults(url, { report }) }),
 })
 await api.ready
-const requests = signIn(database.stores, tokens, (session) => api.sessions.end({ session, reason: 'signed out' }))
+const requests = signIn(database.stores, tokens, api.sessions)
 const noPage = { serve: () => false }
 const { server } = serveTransports(
   api,
