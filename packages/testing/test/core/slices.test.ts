@@ -286,6 +286,22 @@ describe.each(['coarse', 'keys'] as const)('between the parts of a difference (%
   })
 })
 
+test('a newcomer brings a large difference to light, and continuity is lost before all of it is told: both begin anew', async () => {
+  const [client, late] = [await connect(api), await connect(api)]
+  const view = await subscribe(client)
+  for (let id = 1; id <= ROWS; id++) notes.update(id, { text: state('unseen') })
+  late.send({ type: 'subscribe', id: 's', resource: 'notes' })
+  await until(() => changesOf(view).length > 0)
+  expect(late.messages.some(({ type }) => type === 'snapshot')).toBe(false)
+  lose()
+  await clock.settle()
+  change(1, 'second')
+  await clock.settle()
+  expect(view.resets).toEqual(['gap'])
+  expect(view.rows).toEqual(notes.find())
+  expect(late.messages.at(-1)).toMatchObject({ type: 'changes', changes: [{ key: 1 }] })
+})
+
 test('of those who waited for one snapshot the last are served though the first have gone meanwhile', async () => {
   const clients = [await connect(api), await connect(api), await connect(api)]
   store.find.close()
