@@ -97,9 +97,9 @@ function world(seed: number, hearing: Hearing) {
   let together: Change[] | undefined
   for (const store of [notes, members]) {
     store.start((batch) => {
-      if (together !== undefined) return void together.push(...(batch.changes as readonly Change[]))
-      if ((hearing === 'touched' || hearing === 'swept') && random.chance(0.2)) return
-      random.pick(outlets)(known(random, batch))
+      const isSeen = (hearing !== 'touched' && hearing !== 'swept') || !random.chance(0.2)
+      if (together !== undefined) together.push(...(batch.changes as readonly Change[]))
+      else if (isSeen) random.pick(outlets)(known(random, batch))
     })
   }
   const api = () =>
@@ -365,8 +365,9 @@ test.each(['announced', 'touched', 'swept', 'sliced'] as const)(
   'every view equals a fresh authorised query, in any order of what happens: %s',
   async (hearing) => {
     let checked = 0
-    for (let seed = FIRST; seed < FIRST + SEEDS; seed++) checked += (await run(seed, 120, hearing)).checked
-    expect(checked).toBeGreaterThan(SEEDS * 5)
+    const seeds = hearing === 'announced' ? SEEDS : Math.ceil(SEEDS / 3)
+    for (let seed = FIRST; seed < FIRST + seeds; seed++) checked += (await run(seed, 120, hearing)).checked
+    expect(checked).toBeGreaterThan(seeds * 5)
   },
   60_000,
 )

@@ -8,7 +8,7 @@ import {
   groupBy,
   memoryBus,
   memoryStore,
-  rightsRecords,
+  userRecords,
 } from '@rtapi/core'
 import { type FakeClock, type FaultyLayer, connect, fakeClock, faultyLayer } from '@rtapi/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -22,6 +22,7 @@ let bus: MemoryBus
 /** Written unseen: no change source announces what happens in them. */
 let tasks: MemoryStore<Task>
 let grants: MemoryStore<Grant>
+let users: MemoryStore<{ id: string }>
 let here: Process
 let there: Process
 
@@ -57,9 +58,10 @@ function createTaskApi(process: Omit<Process, 'api'>) {
         dependsOn: [{ entity: 'Grant', users: ({ userId }) => [userId as string] }],
       }),
       defineResource('grants', { store: grants, permissions: [{ scope: () => true }] }),
+      defineResource('users', { store: users, permissions: [] }),
     ],
     changes: [],
-    sessionRules: [rightsRecords({ entity: 'Grant', users: ({ userId }) => [userId as string] })],
+    sessionRules: [userRecords({ entity: 'User' })],
     authenticate({ token }) {
       asked.authenticate++
       return { user: { id: String(token) } }
@@ -106,6 +108,7 @@ beforeEach(() => {
     fields: { id: 'integer', projectId: 'integer', userId: 'string' },
     rows: [7, 8].map((projectId) => ({ id: projectId, projectId, userId: 'ada' })),
   })
+  users = memoryStore<{ id: string }>({ entity: 'User', fields: { id: 'string' } })
   here = start(1)
   there = start(2)
 })
@@ -270,21 +273,28 @@ describe('permissions', () => {
     ])
   })
 
-  test('it is done when the rules have been asked, and session rules have had their way', async () => {
+  test('it is done when the rules have been asked, and what they let through is shown', async () => {
     const view = await viewOn(here)
     const before = { ...here.asked }
     grants.create({ projectId: 9, userId: 'ada' })
     tasks.create({ projectId: 9, title: 'nine', secret: '' })
     await settled(here.api.touch('grants'))
     expect(titles(view)).toContain('nine')
-    expect(here.asked.authenticate).toBe(before.authenticate + 1)
-    expect(here.asked.scope).toBeGreaterThan(before.scope)
+    expect(here.asked).toEqual({ scope: before.scope + 1, authenticate: before.authenticate })
+  })
+
+  test('touched users are authenticated anew, on every process', async () => {
+    await viewOn(here)
+    await viewOn(there)
+    const before = [here.asked.authenticate, there.asked.authenticate]
+    await settled(here.api.touch('users', { id: 'ada' }))
+    expect([here.asked.authenticate, there.asked.authenticate]).toEqual(before.map((count) => count + 1))
   })
 })
 
 describe('what it refuses', () => {
   test.each([
-    ['an unknown resource', 'task', undefined, "there is no resource 'task'; there are tasks, grants"],
+    ['an unknown resource', 'task', undefined, "there is no resource 'task'; there are tasks, grants, users"],
     ['an unknown field', 'tasks', { project: 7 }, "unknown field 'project' in where"],
     ['a value of another type', 'tasks', { projectId: 'seven' }, 'where.projectId'],
     ['what is no filter', 'tasks', 7, 'where: expected an object'],
