@@ -57,7 +57,11 @@ export class DriverTransactions {
           given[position] = { ...options, ctx }
           const result = await method(...given)
           // The events that tell of its records come when the method has answered.
-          if (options.upsert === true) await this.#announceLater(ctx as TransactionContext, args[0])
+          if (options.upsert === true) {
+            const entities = this.#entitiesOf(args[0] as EntityName<object>)
+            const count = Array.isArray(args[2]) ? args[2].length : 1
+            await this.#staged.leave(ctx as TransactionContext, entities, count)
+          }
           hasAnswered = true
           return result
         })
@@ -78,10 +82,5 @@ export class DriverTransactions {
       if (wasOwn) Object.defineProperty(driver, name, { value: before, configurable: true, writable: true })
       else Reflect.deleteProperty(driver, name)
     }
-  }
-
-  async #announceLater(context: TransactionContext, entity: unknown): Promise<void> {
-    const { transaction } = await this.#staged.tap.trackOf(context)
-    for (const name of this.#entitiesOf(entity as EntityName<object>)) transaction?.announcedLater.add(name)
   }
 }

@@ -1,6 +1,6 @@
 import { UniqueConstraintViolationException } from '@mikro-orm/core'
 import { fakeClock, thing } from '@rtapi/testing'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rtapiMikroOrm } from '../src/index.ts'
 import { type DatabaseName, missing, openDatabase } from './support/databases.ts'
 import { Item, Shelf, Thing } from './support/entities.ts'
@@ -13,8 +13,9 @@ describe.each(everywhere)('on %s', async (name) => {
   describe.skipIf(reason !== undefined)(reason ?? 'the outbox', () => {
     let at: Watched
     // Time stands still: nothing is removed, and nothing announced again.
+    const clock = fakeClock()
     beforeAll(async () => {
-      at = await watch(name, { rtapi: { outbox: { clock: fakeClock() } } })
+      at = await watch(name, { rtapi: { outbox: { clock } } })
     })
     afterAll(async () => {
       at.live.stop()
@@ -73,6 +74,14 @@ describe.each(everywhere)('on %s', async (name) => {
       expect(found.id).toBe(1)
       expect(await rows()).toEqual([[{ entity: 'Thing' }]])
       expect(at.announced()).toEqual(['update Thing 1'])
+      await fork().upsertMany(Thing, [
+        { ...thing({ id: 1 }), happenedAt: null, total: null },
+        { ...thing({ id: 2 }), happenedAt: null, total: null },
+      ])
+      expect(await rows()).toHaveLength(2)
+      // Its events have told of all of it: the rows go as others do.
+      await clock.advance(100)
+      await vi.waitFor(async () => expect(await rows()).toEqual([]))
     })
 
     test('plain SQL and query builders are kept as they are announced', async () => {

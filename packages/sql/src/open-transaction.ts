@@ -12,8 +12,12 @@ export class OpenTransaction<Entry> {
   announced = false
   /** Ids of the rows of the outbox that are committed with it. */
   readonly rows: string[] = []
-  /** Entities with records that are written in it and announced only later, by whoever wrote them. */
-  readonly announcedLater: Set<string> = new Set()
+  /** Entities with records that are written in it, which only the row of the outbox names. */
+  readonly unstaged: Set<string> = new Set()
+  /** How many announcements of such records are still to come after its end. */
+  later = 0
+  /** What has been answered to those that have come. */
+  readonly laterAnswers: (boolean | Promise<boolean>)[] = []
   /** SQLite: a savepoint began it, and the end of that savepoint commits it. */
   readonly endsWithSavepoint: boolean
 

@@ -111,7 +111,14 @@ export class StagedWrites {
   /** Stages a write in the transaction that is open on its connection; without one, announces it. */
   stage(transaction: StagedTransaction | undefined, write: StagedWrite): void {
     if (transaction !== undefined) transaction.add(write)
-    else this.#emit(this.newId(), [write])
+    else void this.#emit(this.newId(), [write])
+  }
+
+  /** Announces a write of a transaction that is over, which has left it for later. */
+  announceLate(transaction: StagedTransaction, write: StagedWrite): void {
+    transaction.later -= 1
+    transaction.laterAnswers.push(this.#emit(this.newId(), [write]))
+    this.#release(transaction)
   }
 
   /** Runs what must not disturb the ORM: what it throws is reported. */
@@ -145,20 +152,30 @@ export class StagedWrites {
   }
 
   #announce(transaction: StagedTransaction): void {
-    const { id, rows } = transaction
+    const { id } = transaction
     if (this.#listeners.size === 0) return
     const changes = this.batchOf(transaction)
     if (changes.length === 0) return
     transaction.announced = true
     const answer = this.#tell({ tx: id, changes })
-    // What is yet to be announced the row keeps.
-    if (rows.length > 0 && transaction.announcedLater.size === 0) this.#options.outbox?.announced(rows, answer)
+    transaction.laterAnswers.push(answer)
+    this.#release(transaction)
   }
 
-  #emit(tx: string, writes: readonly StagedWrite[]): void {
-    if (this.#listeners.size === 0) return
+  /** When everything has been announced, the rows may go. */
+  #release({ rows, later, laterAnswers }: StagedTransaction): void {
+    if (rows.length === 0 || later > 0) return
+    const isTaken = laterAnswers.includes(false)
+      ? false
+      : Promise.all(laterAnswers).then((answers) => !answers.includes(false))
+    this.#options.outbox?.announced(rows, isTaken)
+  }
+
+  /** Answers whether all of it was taken. */
+  #emit(tx: string, writes: readonly StagedWrite[]): boolean | Promise<boolean> {
+    if (this.#listeners.size === 0) return false
     const changes = this.#changesOf(writes)
-    if (changes.length > 0) void this.#tell({ tx, changes })
+    return changes.length > 0 && this.#tell({ tx, changes })
   }
 
   #changesOf(writes: readonly StagedWrite[]): ChangeBatch['changes'] {

@@ -99,7 +99,7 @@ export class StatementGate {
   async #truncate<T>(transaction: StagedTransaction | undefined, gated: GatedStatement<T>): Promise<T> {
     const entities = this.#options.entitiesIn(gated.sql)
     if (transaction !== undefined) {
-      for (const entity of entities) transaction.announcedLater.add(entity)
+      for (const entity of entities) transaction.unstaged.add(entity)
       return this.#commit(transaction, gated)
     }
     const { outbox, writes } = this.#options
@@ -139,8 +139,8 @@ export class StatementGate {
   async #keep(transaction: StagedTransaction | undefined): Promise<void> {
     if (transaction === undefined || transaction.failed) return
     const { outbox, writes } = this.#options
-    const later = [...transaction.announcedLater].map((entity) => ({ type: 'coarse', entity }) as const)
-    const changes = [...later, ...writes.batchOf(transaction)]
+    const unstaged = [...transaction.unstaged].map((entity) => ({ type: 'coarse', entity }) as const)
+    const changes = [...unstaged, ...writes.batchOf(transaction)]
     if (changes.length === 0) return
     try {
       transaction.rows.push(await outbox.keep(this.#raw, { tx: transaction.id, changes }))

@@ -176,6 +176,19 @@ test('without a listener, and without a taker, rows wait for others', async () =
   expect(at.rows()).toHaveLength(2)
 })
 
+test('a commit whose answer is lost is announced if it has taken place', async () => {
+  const at = await outboxDatabase()
+  const stop = await at.start()
+  await at.run('begin')
+  await at.run(insert(1))
+  at.losesAnswers = true
+  await expect(at.run('commit')).rejects.toThrow('connection lost')
+  expect(at.batches).toEqual([])
+  await at.clock.advance(1_000)
+  expect(at.batches.map(({ changes }) => changes)).toEqual([COARSE])
+  await stop()
+})
+
 test('measures the lag, and reports once when it is too long', async () => {
   const at = await outboxDatabase({ alarm: 30_000 })
   const stop = await at.start()

@@ -27,6 +27,8 @@ export interface OutboxDatabase {
   isUp: boolean
   /** Whether it answers nothing any more there. @default false */
   hangs: boolean
+  /** Whether the connection is lost when a statement has been carried out, and before it is answered. @default false */
+  losesAnswers: boolean
   /** Sends a statement over the connection. */
   run(sql: string): Promise<unknown>
   /** Reads or writes past everything. */
@@ -83,6 +85,7 @@ export async function outboxDatabase(options: OutboxOptions = {}): Promise<Outbo
     answer: () => true,
     isUp: true,
     hangs: false,
+    losesAnswers: false,
     run(sql) {
       const statement = readStatement(sql)
       return gate.pass({
@@ -90,6 +93,7 @@ export async function outboxDatabase(options: OutboxOptions = {}): Promise<Outbo
         statement,
         async send() {
           const result = await raw.send(sql)
+          if (at.losesAnswers) throw new Error('connection lost')
           track.succeeded(sql, statement)
           return result
         },
