@@ -16,8 +16,8 @@ export class OpenTransaction<Entry> {
   readonly unstaged: Set<string> = new Set()
   /** How many announcements of such records are still to come after its end. */
   later = 0
-  /** What has been answered to those that have come. */
-  readonly laterAnswers: (boolean | Promise<boolean>)[] = []
+  /** Whether what was announced of it has been taken. */
+  readonly answers: (boolean | Promise<boolean>)[] = []
   /** SQLite: a savepoint began it, and the end of that savepoint commits it. */
   readonly endsWithSavepoint: boolean
 

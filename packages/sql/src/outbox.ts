@@ -70,6 +70,8 @@ export function openOutbox(
 
 /** Milliseconds after which the answer to an announcement is no longer expected, and the row is announced again. */
 const PATIENCE = 10_000
+/** Milliseconds that the start waits for the database. */
+const PROBE = 5_000
 /** Milliseconds that the end waits for the last rows. */
 const FAREWELL = 1_000
 
@@ -85,7 +87,7 @@ export class Outbox implements OutboxControl {
   readonly #options: Required<OutboxOptions>
   readonly #around: OutboxSurroundings
   readonly #sql: OutboxSql
-  readonly #removal: RowRemoval
+  #removal: RowRemoval | undefined
   /** Rows that this process is announcing, since when. */
   readonly #underway = new Map<string, number>()
   readonly #answers = new Set<Promise<void>>()
@@ -109,11 +111,6 @@ export class Outbox implements OutboxControl {
     this.table = this.#options.table
     this.#sql = outboxSql(around.database, this.table)
     this.schema = this.#sql.create
-    this.#removal = new RowRemoval({
-      clock: this.#options.clock,
-      remove: async (ids) => void (await around.lend((connection) => connection.send(this.#sql.remove(ids)))),
-      failed: (error) => this.#complain(error),
-    })
   }
 
   async install(): Promise<void> {
@@ -150,14 +147,14 @@ export class Outbox implements OutboxControl {
   announced(ids: readonly string[], answer: boolean | Promise<boolean>): void {
     if (answer === false) return
     if (answer === true) {
-      for (const id of ids) this.#removal.add(id)
+      for (const id of ids) this.#removal?.add(id)
       return
     }
     for (const id of ids) this.#underway.set(id, this.#options.clock.monotonic())
     const settled = answer.then((isTaken) => {
       for (const id of ids) {
         this.#underway.delete(id)
-        if (isTaken) this.#removal.add(id)
+        if (isTaken) this.#removal?.add(id)
       }
       this.#answers.delete(settled)
     })
@@ -172,6 +169,12 @@ export class Outbox implements OutboxControl {
     this.#starts += 1
     if (this.#starts > 1) return
     const { clock, poll, grace, batch } = this.#options
+    const removal = new RowRemoval({
+      clock,
+      remove: async (ids) => void (await this.#around.lend((connection) => connection.send(this.#sql.remove(ids)))),
+      failed: (error) => this.#complain(error),
+    })
+    this.#removal = removal
     const relay = new OutboxRelay({
       sql: this.#sql,
       lend: this.#around.lend,
@@ -181,7 +184,7 @@ export class Outbox implements OutboxControl {
       batch,
       announce,
       stateOf: (id) => this.#stateOf(id),
-      removed: (ids) => this.#removal.forget(ids),
+      removed: (ids) => removal.forget(ids),
       waited: (age) => this.#waited(age),
       unreadable: (id, text) =>
         this.#complain(new Error(`row ${id} of the outbox cannot be read and was set aside: ${text}`)),
@@ -204,17 +207,28 @@ export class Outbox implements OutboxControl {
     if (this.#relay === undefined) return
     this.#relay.stop()
     this.#relay = undefined
-    const { clock } = this.#options
+    const removal = this.#removal
+    await this.#within(
+      FAREWELL,
+      Promise.all(this.#answers).then(() => removal?.stop()),
+    )
+  }
+
+  /** Settles with the work, or when the time is up. */
+  async #within(milliseconds: number, work: Promise<unknown>): Promise<void> {
     let cancel: (() => void) | undefined
     const late = new Promise<void>((resolve) => {
-      cancel = clock.setTimer(FAREWELL, resolve)
+      cancel = this.#options.clock.setTimer(milliseconds, resolve)
     })
-    await Promise.race([Promise.all(this.#answers).then(() => this.#removal.stop()), late])
-    cancel?.()
+    try {
+      await Promise.race([work, late])
+    } finally {
+      cancel?.()
+    }
   }
 
   #stateOf(id: string): 'underway' | 'announced' | undefined {
-    if (this.#removal.has(id)) return 'announced'
+    if (this.#removal?.has(id) === true) return 'announced'
     const since = this.#underway.get(id)
     if (since === undefined) return undefined
     return this.#options.clock.monotonic() - since < PATIENCE ? 'underway' : undefined
@@ -222,7 +236,8 @@ export class Outbox implements OutboxControl {
 
   async #probe(): Promise<void> {
     try {
-      await this.#around.lend((connection) => connection.send(this.#sql.probe))
+      const probe = this.#around.lend((connection) => connection.send(this.#sql.probe))
+      await this.#within(PROBE, probe)
     } catch (error) {
       if (!isMissing(error)) {
         // The database may be back soon.

@@ -98,11 +98,14 @@ export class StagedWrites {
     let undo: (() => void) | undefined
     return {
       start: (emit) => {
-        undo ??= this.listen(emit)
+        if (undo !== undefined) return undefined
+        undo = this.listen(emit)
         return outbox?.start((batch) => this.#tell(batch))
       },
       stop() {
-        undo?.()
+        if (undo === undefined) return undefined
+        undo()
+        undo = undefined
         return outbox?.stop()
       },
     }
@@ -117,7 +120,7 @@ export class StagedWrites {
   /** Announces a write of a transaction that is over, which has left it for later. */
   announceLate(transaction: StagedTransaction, write: StagedWrite): void {
     transaction.later -= 1
-    transaction.laterAnswers.push(this.#emit(this.newId(), [write]))
+    transaction.answers.push(this.#emit(this.newId(), [write]))
     this.#release(transaction)
   }
 
@@ -158,16 +161,15 @@ export class StagedWrites {
     if (changes.length === 0) return
     transaction.announced = true
     const answer = this.#tell({ tx: id, changes })
-    transaction.laterAnswers.push(answer)
+    transaction.answers.push(answer)
     this.#release(transaction)
   }
 
   /** When everything has been announced, the rows may go. */
-  #release({ rows, later, laterAnswers }: StagedTransaction): void {
-    if (rows.length === 0 || later > 0) return
-    const isTaken = laterAnswers.includes(false)
-      ? false
-      : Promise.all(laterAnswers).then((answers) => !answers.includes(false))
+  #release({ rows, later, answers }: StagedTransaction): void {
+    if (rows.length === 0 || later > 0 || answers.includes(false)) return
+    const underway = answers.filter((answer) => typeof answer !== 'boolean')
+    const isTaken = underway.length === 0 || Promise.all(underway).then((taken) => !taken.includes(false))
     this.#options.outbox?.announced(rows, isTaken)
   }
 

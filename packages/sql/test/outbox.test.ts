@@ -230,6 +230,36 @@ test('goes on although the database is away at the start', async () => {
   await stop()
 })
 
+test('a database that does not answer at the start keeps nobody waiting for ever', async () => {
+  const at = await outboxDatabase()
+  at.hangs = true
+  const started = at.start()
+  await at.clock.advance(5_000)
+  const stop = await started
+  at.hangs = false
+  at.sql(`insert into rtapi_outbox (changes) values ('[{"entity":"Task"}]')`)
+  await at.clock.advance(1_000)
+  expect(at.rows()).toEqual([])
+  await stop()
+})
+
+test('ends and begins again, and the last of several sources ends it', async () => {
+  const at = await outboxDatabase()
+  const [one, two] = [await at.start(), await at.start()]
+  await one()
+  await one()
+  await at.run(insert(1))
+  await at.clock.advance(1_000)
+  expect(at.rows()).toEqual([])
+  await two()
+  expect(at.clock.timers).toBe(0)
+  const three = await at.start()
+  await at.run(insert(2))
+  await at.clock.advance(200)
+  expect(at.rows()).toEqual([])
+  await three()
+})
+
 test('names of tables need no quotes', () => {
   expect(outboxSchema('postgres')).toMatch(/^create table if not exists "rtapi_outbox" \(/)
   expect(outboxSchema('mysql', 'app.outbox')).toMatch(/^create table if not exists `app`\.`outbox` \(/)

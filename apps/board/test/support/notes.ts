@@ -55,7 +55,7 @@ async function openByMikroOrm(address: NotesAddress, options: OpenOptions): Prom
     changes: live.changes(),
     outbox: live.outbox,
     create: () => orm.schema.create(),
-    sql: async (text) => (await orm.em.getConnection().execute(text)) as readonly Record<string, unknown>[],
+    sql: (text) => orm.em.getConnection().execute(text),
     async write(id, text, meanwhile) {
       await orm.em.fork().transactional(async (em) => {
         const note = await em.findOne(Note, id)

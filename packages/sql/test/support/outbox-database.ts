@@ -46,7 +46,7 @@ export async function outboxDatabase(options: OutboxOptions = {}): Promise<Outbo
   const raw: RawConnection = {
     async send(text, params = []) {
       const statement = file.prepare(text)
-      if (/^\s*(select|with)/.test(text)) return { rows: statement.all() as Record<string, unknown>[] }
+      if (/^\s*(select|with)/.test(text)) return { rows: statement.all() }
       return { rows: [], insertId: statement.run(...(params as SQLInputValue[])).lastInsertRowid }
     },
   }
@@ -101,7 +101,9 @@ export async function outboxDatabase(options: OutboxOptions = {}): Promise<Outbo
     },
     sql: (text) => file.prepare(text).all(),
     rows: () =>
-      at.sql('select changes from rtapi_outbox order by id').map(({ changes }) => JSON.parse(String(changes))),
+      at
+        .sql('select changes from rtapi_outbox order by id')
+        .map(({ changes }) => JSON.parse(String(changes)) as unknown),
     async start() {
       const source = staged.source()
       await source.start((batch) => {
