@@ -74,7 +74,7 @@ async function open(hurry: string) {
     fired,
     moved,
     /** Writes a text at the board that is cut off, and answers it once it has been shown there. */
-    async writeThere(): Promise<string> {
+    writeThere: async (): Promise<string> => {
       const title = randomUUID()
       await update(witness, 'tasks', task, { title })
       await shown.until(() => shown.rows.get(task)?.['title'] === title)

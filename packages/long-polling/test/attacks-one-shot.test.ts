@@ -1,3 +1,4 @@
+import type { Session } from '@rtapi/core'
 import { type AttackWorld, type AttackWorldOptions, hostileRequests, openAttackWorld, refusalOf } from '@rtapi/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { httpHandler, toNodeListener } from '../src/index.ts'
@@ -13,7 +14,7 @@ let server: Listening
 let end: () => Promise<void>
 
 async function open(options: AttackWorldOptions = {}): Promise<void> {
-  world = openAttackWorld({ limits: { misses: 1e9, loopLag: 1e9, ...options.limits } })
+  world = openAttackWorld({ ...options, limits: { misses: 1e9, loopLag: 1e9, ...options.limits } })
   const handler = httpHandler(world.api, { acceptRate: 1e9 })
   server = await listen(toNodeListener(handler))
   end = async () => {
@@ -93,6 +94,19 @@ test('A12 over single requests: bodies that are no objects are refused', async (
     expect(await ask('notes/list', body), body).toMatchObject({ status: 400 })
 })
 
+test('A21 over single requests: a field that one may not read answers as one that is not there', async () => {
+  for (const place of [
+    '"where":{"FIELD":"S"}',
+    '"order":[["FIELD","asc"]]',
+    '"fields":["FIELD"]',
+    '"params":{"FIELD":"S"}',
+  ]) {
+    const say = async (field: string): Promise<string> =>
+      (await ask('notes/list', `{${place.replace('FIELD', field)}}`)).text.replaceAll(field, 'FIELD')
+    expect(await say('secret')).toBe(await say('nosuch'))
+  }
+})
+
 test('A28 over single requests: hidden and missing are answered for byte by byte alike', async () => {
   for (const [path, body] of [
     ['get/KEY', ''],
@@ -111,6 +125,12 @@ test('A28 over single requests: hidden and missing are answered for byte by byte
     )
     expect(hidden, path).toEqual(missing)
   }
+})
+
+test('A29 over single requests: a taken value is a conflict, and no more is told', async () => {
+  const { status, text } = await ask('notes/create', '{"data":{"owner":"ada","text":"x","code":"code of bob"}}')
+  expect(status).toBe(409)
+  expect(text).not.toMatch(/bob|code of|index|constraint/i)
 })
 
 test('A35 over single requests: a key in the path is a key, whatever it looks like', async () => {
@@ -153,6 +173,21 @@ test('A42 over single requests: a replayed write runs once, and keys of others a
   expect(world.notes.find().slice(3)).toMatchObject([{ text: 'once' }, { text: 'his' }])
 })
 
+test('A43 over single requests: a write on a record that has changed is a conflict', async () => {
+  const write = '{"data":{"text":"b"},"ifVersion":99}'
+  expect(await ask('pages/update/1', write)).toMatchObject({
+    status: 409,
+    text: expect.stringContaining('version is 1'),
+  })
+})
+
+test('A46 over single requests: of a name that stands twice the last one holds', async () => {
+  const create = (first: string, last: string) =>
+    ask('notes/create', `{"data":{"owner":"${first}","text":"twice","owner":"${last}"}}`)
+  expect((await create('ada', 'bob')).status).toBe(403)
+  expect((await create('bob', 'ada')).text).toContain('"owner":"ada"')
+})
+
 test('A48 over single requests: a resource that one may not use answers as one that is not there', async () => {
   for (const action of ['list', 'get', 'create', 'update', 'delete', 'describe', 'constructor']) {
     for (const body of ['', '{"key":1}', '{"data":{}}', '{"where":{"secret":1}}']) {
@@ -166,4 +201,17 @@ test('A48 over single requests: a resource that one may not use answers as one t
       expect(hidden?.[0], `${action} ${body}`).toBe(404)
     }
   }
+})
+
+test.each([
+  ['throws', () => Promise.reject(new Error('broken'))],
+  ['never ends', () => new Promise<never>(() => undefined)],
+])('A50 over single requests: a rule that %s fails that request, and no other', async (_what, fail) => {
+  await end()
+  const rules = [{ scope: ({ session }: { session: Session }) => (session.user?.id === 'ada' ? fail() : true) }]
+  await open({ rules, limits: { ruleTimeout: 200 } })
+  const [failed, other] = await Promise.all([ask('notes/list', ''), ask('notes/list', '', 'bob')])
+  expect([failed.status, other.status]).toEqual([503, 200])
+  expect(failed.text).not.toContain('broken')
+  expect(world.reports.splice(0)).toHaveLength(1)
 })

@@ -58,7 +58,7 @@ const mine: Permission<AttackedNote> = some<AttackedNote, User>(isAdmin, {
 
 /**
  * Note 1 is ada's, note 2 bob's and note 3 open; page 1 is for those who are signed in. Of `vault` only root knows. A
- * token is a name in small letters, in `hello` or in the header `Authorization`; that of `brief` holds for 0.3 s.
+ * token is a name in small letters, in `hello` or in the header `Authorization`; that of `brief` holds for 1.5 s.
  */
 export function openAttackWorld({ rules = [mine], ...options }: AttackWorldOptions = {}): AttackWorld {
   const reports: string[] = []
@@ -117,7 +117,7 @@ export function openAttackWorld({ rules = [mine], ...options }: AttackWorldOptio
       if (name === undefined || name === null) return null
       if (!/^[a-z]+$/.test(name) || ended.has(name)) throw new RtapiError('unauthenticated', 'no such token')
       const user = { id: name, role: name === 'root' ? 'admin' : 'member' }
-      return { user, id: `session of ${name}`, ...(name === 'brief' ? { expiresAt: api.clock.now() + 300 } : {}) }
+      return { user, id: `session of ${name}`, ...(name === 'brief' ? { expiresAt: api.clock.now() + 1_500 } : {}) }
     },
     report: (error, { during }) => reports.push(`${during}: ${String(error)}`),
     ...options,

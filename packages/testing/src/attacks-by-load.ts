@@ -1,5 +1,8 @@
 import type { AttackCase, AttackRun } from './attack-run.ts'
 import { check, checkEqual } from './conformance.ts'
+import { turn } from './event-loop.ts'
+
+const slow = { limits: { sendSoft: 16_384, sendHard: 65_536, sendTimeout: 300 } }
 
 /** Attacks on what others need. */
 export const attacksByLoad: readonly AttackCase[] = [
@@ -7,6 +10,7 @@ export const attacksByLoad: readonly AttackCase[] = [
   ['A37 subscriptions of one id are one, of a connection a hundred, and leave nothing behind', subscriptions],
   ['A38 a flood is refused for a while, and ended if it goes on', flood, { limits: { rate: 20, burst: 50 } }],
   ['A39 connections of one user are counted', connections, { limits: { connectionsPerUser: 3 } }],
+  ['A40 a client that does not read is ended, and others are served meanwhile', slowReader, slow],
   ['A41 who tries keys is answered later and later', triedKeys, { limits: { misses: 6 } }],
   ...failures().map(([what, fail]): AttackCase => [
     `A50 a rule that ${what} fails that request, and no other`,
@@ -31,7 +35,7 @@ async function subscriptions(run: AttackRun): Promise<void> {
   const { api, notes } = run.world
   const [ada, bob] = [await run.as('ada'), await run.as('bob')]
   const before = api.stats()
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 200; i++) {
     ada.send(
       `[{"type":"subscribe","id":"x${i}","resource":"notes","where":{"id":${i % 97}}},{"type":"unsubscribe","id":"x${i}"}]`,
     )
@@ -78,6 +82,27 @@ async function connections(run: AttackRun): Promise<void> {
   link.send('{"type":"hello","versions":[1]}')
   checkEqual(await link.endCode(), 4429, 'the code')
   checkEqual(await (await run.as('bob')).outcome('notes', 'list'), 'ok', 'what another user is answered')
+}
+
+async function slowReader(run: AttackRun): Promise<void> {
+  const { api, notes } = run.world
+  const honest = await run.as('bob')
+  const link = await run.as('ada')
+  await link.subscribe('s', {})
+  link.raw.pause()
+  const text = 'x'.repeat(200_000)
+  const from = api.clock.monotonic()
+  // More than the network of this machine takes for a client that reads nothing.
+  for (let i = 0; api.stats().connections > 1; i++) {
+    check(api.clock.monotonic() - from < 20_000, 'it was not ended')
+    if (i < 100) notes.update(3, { text: `${i} ${text}` })
+    await honest.untilPong()
+    // Without a network a pong is there at once, and timers have to come to their turn.
+    await turn()
+  }
+  link.raw.resume()
+  const code = await link.endCode()
+  check([4450, 1006].includes(code), `closed with ${code}`)
 }
 
 async function triedKeys(run: AttackRun): Promise<void> {
