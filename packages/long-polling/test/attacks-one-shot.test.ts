@@ -174,11 +174,9 @@ test('A42 over single requests: a replayed write runs once, and keys of others a
 })
 
 test('A43 over single requests: a write on a record that has changed is a conflict', async () => {
-  const write = '{"data":{"text":"b"},"ifVersion":99}'
-  expect(await ask('pages/update/1', write)).toMatchObject({
-    status: 409,
-    text: expect.stringContaining('version is 1'),
-  })
+  const { status, text } = await ask('pages/update/1', '{"data":{"text":"b"},"ifVersion":99}')
+  expect(status).toBe(409)
+  expect(text).toContain('version is 1')
 })
 
 test('A46 over single requests: of a name that stands twice the last one holds', async () => {
