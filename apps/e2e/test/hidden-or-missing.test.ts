@@ -44,8 +44,12 @@ describe.each([
     const keys: number[] = []
     for (let i = 0; i < 100; i++) keys.push(await create(bob, 'tasks', { projectId, title: `${i}` }))
     hidden = keys
-    attacker = await Attacker.open(board.line.ws, await board.login('alice'))
-    await bob.close()
+    // Who may see nothing at all is answered without the database.
+    const token = await board.login('alice')
+    const alice = await connect(board.line, { token })
+    await create(alice, 'projects', { name: 'of alice' })
+    attacker = await Attacker.open(board.line.ws, token)
+    await Promise.all([alice.close(), bob.close()])
   })
 
   afterAll(async () => {
