@@ -40,7 +40,7 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)
 `)
 
 /** Fields that Redis looks at in one step. */
-const SCANNED = '1000'
+const SCANNED = '250'
 
 /**
  * Who is connected, on Redis: a hash for each process, which no other one writes and which ends by itself, and a list of
