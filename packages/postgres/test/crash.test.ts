@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type RedisServer, startRedis } from '../../../test/services/redis.ts'
-import { redisLayer } from '../../redis/src/index.ts'
+import { redisLayer } from '@rtapi/redis'
 import { type LiveTable, installOutbox, installReplication } from '../src/index.ts'
 import type { CrashTask } from './support/crash-task.ts'
 import { type TestDatabase, missing, openDatabase } from './support/database.ts'
