@@ -1,6 +1,8 @@
+import type { Key } from '@rtapi/core'
 import { keyOfValues } from './known-values.ts'
 import type { ModelClass } from './model-class.ts'
-import { isKeyedAlone, keysInWhere, keysOfRows } from './record-keys.ts'
+import type { ModelShape } from './model-shape.ts'
+import { isKeyGiven, isKeyedAlone, keysInWhere, keysOfRows, keysOfTold } from './record-keys.ts'
 import { valuesInWhere } from './where-values.ts'
 import { type Values, type WriteContext, affectedRows, allKnown, isFoundLoosely } from './write-context.ts'
 import type { Written } from './written-rows.ts'
@@ -15,7 +17,23 @@ export interface InsertOptions {
   readonly isReturned: boolean
 }
 
-/** What the insert of many rows has written. */
+interface BulkInsert {
+  readonly records: readonly Values[]
+  readonly options: InsertOptions
+}
+
+/** Whether the records of an insert can be known only if the database is asked for them. */
+export function asksInserted(context: WriteContext, model: ModelClass, { records, options }: BulkInsert): boolean {
+  const { updates, movesKey, isReturned } = options
+  if (movesKey || (context.returnsRows && isReturned)) return false
+  const shape = context.book.shapeOf(model)
+  return updates ? !isKeyGiven(context, model, records) : keysIn(shape, records).includes(undefined)
+}
+
+/**
+ * What the insert of many rows has written.
+ * @param write.rows - those which the database was asked for.
+ */
 export function bulkInserted(
   context: WriteContext,
   model: ModelClass,
@@ -23,7 +41,8 @@ export function bulkInserted(
     records,
     options,
     result,
-  }: { readonly records: readonly Values[]; readonly options: InsertOptions; readonly result: unknown },
+    rows: told,
+  }: BulkInsert & { readonly result: unknown; readonly rows: readonly Values[] | undefined },
 ): Written | undefined {
   if (affectedRows(result) === 0) return undefined
   const shape = context.book.shapeOf(model)
@@ -32,24 +51,38 @@ export function bulkInserted(
   const rows = isReturned && Array.isArray(result) ? (result[0] as unknown) : records
   const isCertain =
     !updates || (!movesKey && (isReturned || (isKeyedAlone(model, records) && !isFoundLoosely(shape, context))))
-  const keys =
-    isCertain && Array.isArray(rows)
-      ? (rows as readonly Values[]).map((row) =>
-          keyOfValues(
-            shape,
-            shape.key.map(({ column }) => row[column]),
-          ),
-        )
-      : [undefined]
+  const keys = isCertain && Array.isArray(rows) ? keysIn(shape, rows as readonly Values[]) : [undefined]
   // Without its row nobody knows whether a record was there before.
   const action = !updates && (isReturned || !ignoresConflicts) ? 'create' : 'update'
   const known = keys.filter((key) => key !== undefined)
+  const named = known.length === keys.length ? known : keysOfTold(shape, told)
   return {
     verb: 'insert',
     shape,
-    records: known.length === keys.length ? known.map((key) => ({ key, action })) : undefined,
-    columnValues: (column) => allKnown(records.map((record) => record[column])),
+    records: named?.map((key) => ({ key, action })),
+    columnValues: (column) => allKnown([...records, ...toldOf(told, column)].map((record) => record[column])),
   }
+}
+
+function keysIn(shape: ModelShape, rows: readonly Values[]): readonly (Key | undefined)[] {
+  return rows.map((row) =>
+    keyOfValues(
+      shape,
+      shape.key.map(({ column }) => row[column]),
+    ),
+  )
+}
+
+/** The rows with which PostgreSQL answers an update, alone or with their number. */
+function returnedBy(result: unknown): readonly unknown[] | undefined {
+  if (!Array.isArray(result)) return undefined
+  if (affectedRows(result) === undefined) return result as readonly unknown[]
+  return Array.isArray(result[0]) ? (result[0] as readonly unknown[]) : undefined
+}
+
+/** Those of the rows that were asked for which say something of the column. */
+function toldOf(rows: readonly Values[] = [], column: string): readonly Values[] {
+  return rows.filter((row) => column in row)
 }
 
 /**
@@ -63,21 +96,30 @@ export function bulkUpdated(
     values,
     where,
     result,
+    rows: told,
     isRelative,
-  }: { readonly values: Values; readonly where: unknown; readonly result: unknown; readonly isRelative?: boolean },
+  }: {
+    readonly values: Values
+    readonly where: unknown
+    readonly result: unknown
+    readonly rows: readonly Values[] | undefined
+    readonly isRelative?: boolean
+  },
 ): Written | undefined {
   const { book } = context
-  const rows: readonly unknown[] | undefined =
-    Array.isArray(result) && affectedRows(result) === undefined ? result : undefined
+  const rows = returnedBy(result)
   if (affectedRows(result) === 0 || rows?.length === 0) return undefined
   const shape = book.shapeOf(model)
+  // More than were found before it: somebody came in between.
+  const found = (affectedRows(result) ?? 0) > (told?.length ?? 0) ? undefined : told
   const columnValues = (column: string) => {
-    const matched = valuesInWhere(where, [column])?.flat()
+    const isTold = found !== undefined && !(column in values) && found.every((row) => column in row)
+    const matched = isTold ? found.map((row) => row[column]) : valuesInWhere(where, [column])?.flat()
     if (!(column in values)) return matched
     return isRelative === true ? undefined : matched && allKnown([...matched, values[column]])
   }
   const changesKey = shape.key.some(({ column }) => column in values)
-  const keys = keysInWhere(context, shape, where) ?? (rows && keysOfRows(shape, rows))
+  const keys = keysOfTold(shape, found) ?? keysInWhere(context, shape, where) ?? (rows && keysOfRows(shape, rows))
   if (!changesKey) {
     const records = keys?.map((key) => ({ key, action: 'update' as const }))
     return { verb: 'update', shape, records, columnValues }
@@ -118,20 +160,31 @@ export function bulkDeleted(
     truncate,
     cascade,
     result,
-  }: { readonly where: unknown; readonly truncate: boolean; readonly cascade: boolean; readonly result: unknown },
+    rows: told,
+  }: {
+    readonly where: unknown
+    readonly truncate: boolean
+    readonly cascade: boolean
+    readonly result: unknown
+    readonly rows: readonly Values[] | undefined
+  },
 ): Written | undefined {
   const { book } = context
   const affected = affectedRows(result)
   if (affected === 0 && !truncate) return undefined
   const shape = book.shapeOf(model)
-  const keys = truncate ? undefined : keysInWhere(context, shape, where)
+  const keys = truncate ? undefined : (keysOfTold(shape, told) ?? keysInWhere(context, shape, where))
   // With fewer rows than keys nobody knows which were there.
   const records = keys?.length === affected ? keys?.map((key) => ({ key, action: 'delete' as const })) : undefined
   return {
     verb: 'delete',
     shape,
     records,
-    columnValues: (column) => (truncate ? undefined : valuesInWhere(where, [column])?.flat()),
+    columnValues(column) {
+      if (truncate) return undefined
+      const isTold = told?.length === affected && told?.every((row) => column in row) === true
+      return isTold ? told?.map((row) => row[column]) : valuesInWhere(where, [column])?.flat()
+    },
     cascaded: book.cascades.onDelete(model, truncate && cascade),
   }
 }

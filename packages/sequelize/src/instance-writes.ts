@@ -2,7 +2,7 @@ import type { Model } from 'sequelize'
 import { keyFieldsOf, keyOfValues, knownOf } from './known-values.ts'
 import { type ModelClass, isExpression } from './model-class.ts'
 import type { Field, ModelShape } from './model-shape.ts'
-import { heldBy, isKeyedAlone, keyInWhere } from './record-keys.ts'
+import { heldBy, isKeyedAlone, keyInWhere, keysOfTold } from './record-keys.ts'
 import { type Values, type WriteContext, affectedRows, allKnown, isFoundLoosely } from './write-context.ts'
 import type { Written } from './written-rows.ts'
 
@@ -106,19 +106,28 @@ export function upserted(
     values,
     movesKey,
     result,
-  }: InstanceWrite & { readonly instance: Model | undefined; readonly movesKey: boolean },
+    rows,
+  }: InstanceWrite & {
+    readonly instance: Model | undefined
+    readonly movesKey: boolean
+    readonly rows: readonly Values[] | undefined
+  },
 ): Written {
   const shape = context.book.shapeOf(model)
   const isNew = Array.isArray(result) && result[1] === true
+  const action = isNew ? 'create' : 'update'
   const isCertain =
     !movesKey && (instance !== undefined || isNew || (isKeyedAlone(model, [values]) && !isFoundLoosely(shape, context)))
   const valueOf = (field: Field) => (instance === undefined ? values[field.column] : heldBy(instance, field))
   const key = isCertain ? keyOfValues(shape, shape.key.map(valueOf)) : undefined
+  // It may have found the row that was written and another that holds one of the values.
+  const found = rows?.length === 1 || !isNew ? keysOfTold(shape, rows) : undefined
+  const keys = key === undefined ? found : [key]
   return {
     verb: 'insert',
     shape,
-    records: key === undefined ? undefined : [{ key, action: isNew ? 'create' : 'update' }],
-    columnValues: (column) => allKnown([values[column]]),
+    records: keys === undefined || keys.length === 0 ? undefined : keys.map((one) => ({ key: one, action })),
+    columnValues: (column) => allKnown([values[column], ...(rows ?? []).map((row) => row[column] ?? values[column])]),
   }
 }
 

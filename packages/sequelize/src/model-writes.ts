@@ -1,7 +1,10 @@
 import { Model } from 'sequelize'
-import { bulkDeleted, bulkInserted, bulkUpdated } from './bulk-writes.ts'
+import { type InsertOptions, asksInserted, bulkDeleted, bulkInserted, bulkUpdated } from './bulk-writes.ts'
 import { deleted, inserted, updated, upserted } from './instance-writes.ts'
 import { type ModelClass, attributesOf } from './model-class.ts'
+import { isKeyGiven, movesAnyKey } from './record-keys.ts'
+import type { RowRequest } from './row-request.ts'
+import { requestOfDelete, requestOfInsert, requestOfUpdate } from './row-requests.ts'
 import type { Values, WriteContext } from './write-context.ts'
 import type { Written } from './written-rows.ts'
 
@@ -10,8 +13,13 @@ export interface ModelWrite {
   readonly model: ModelClass
   /** Of one instance: that. */
   readonly instance?: Model | undefined
-  /** `undefined`: nothing was written. */
-  describe(result: unknown): Written | undefined
+  /** What to ask the database besides, to know the records; absent: nothing. */
+  readonly request?: RowRequest | undefined
+  /**
+   * What the result says; `undefined`: nothing was written.
+   * @param rows - what has been answered to the request, if it is known.
+   */
+  describe(result: unknown, rows?: readonly Values[]): Written | undefined
 }
 
 /** Makes of the arguments of a method of `QueryInterface` what it is about to write; `undefined` if that is not known. */
@@ -40,42 +48,59 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
     if (!(instance instanceof Model)) return undefined
     return { model: classOf(instance), instance, describe: () => deleted(context, instance, where) }
   },
-  upsert(context, [, values, updates, , options]) {
+  upsert(context, [table, values, updates, , options]) {
     const { model, instance, returning, conflictFields } = optionsOf(options)
     if (model === undefined) return undefined
     const isReturned = context.returnsRows && returning === true
-    const movesKey = mayMoveKey(model, Object.keys(valuesOf(updates)), conflictFields)
+    const records = [valuesOf(values)]
+    const updated = Object.keys(valuesOf(updates))
+    const movesKey = mayMoveKey(model, updated, conflictFields)
     const write = { instance: isReturned ? instance : undefined, values: valuesOf(values), movesKey }
-    return { model, instance, describe: (result) => upserted(context, model, { ...write, result }) }
+    const isAsked =
+      !movesKey &&
+      !isReturned &&
+      !isKeyGiven(context, model, records) &&
+      !movesAnyKey(context, model, { updated, records })
+    const request = isAsked ? requestOfInsert(context, model, { table, records, conflicts: 'upsert' }) : undefined
+    return {
+      model,
+      instance,
+      request,
+      describe: (result, rows) => upserted(context, model, { ...write, result, rows }),
+    }
   },
-  bulkInsert(context, [, records, given]) {
+  bulkInsert(context, [table, records, given]) {
     const { model, returning, ignoreDuplicates, updateOnDuplicate, upsertKeys } = optionsOf(given)
     if (model === undefined || !Array.isArray(records)) return undefined
     const updated = Array.isArray(updateOnDuplicate) ? (updateOnDuplicate as readonly unknown[]) : []
     const options = {
       ignoresConflicts: ignoreDuplicates === true,
       updates: updated.length > 0,
-      movesKey: mayMoveKey(model, updated, upsertKeys),
+      movesKey:
+        mayMoveKey(model, updated, upsertKeys) ||
+        movesAnyKey(context, model, { updated, records: records as readonly Values[] }),
       isReturned: returning === true,
     }
-    const rows = records as readonly Values[]
-    return { model, describe: (result) => bulkInserted(context, model, { records: rows, options, result }) }
+    const write = { records: records as readonly Values[], options }
+    const request = asksInserted(context, model, write)
+      ? requestOfInsert(context, model, { table, ...write, conflicts: conflictsOf(options) })
+      : undefined
+    return { model, request, describe: (result, rows) => bulkInserted(context, model, { ...write, result, rows }) }
   },
-  bulkUpdate(context, [, values, where, options]) {
-    const { model } = optionsOf(options)
-    return (
-      model && { model, describe: (result) => bulkUpdated(context, model, { values: valuesOf(values), where, result }) }
-    )
+  bulkUpdate(context, [table, given, where, options]) {
+    const { model, limit, returning } = optionsOf(options)
+    if (model === undefined) return undefined
+    const values = valuesOf(given)
+    const isReturned = context.returnsRows && Boolean(returning)
+    const request = isReturned ? undefined : requestOfUpdate(context, model, { table, values, where, limit })
+    return { model, request, describe: (result, rows) => bulkUpdated(context, model, { values, where, result, rows }) }
   },
-  bulkDelete(context, [, where, options, given]) {
-    const { model = given as ModelClass | undefined, truncate, cascade } = optionsOf(options)
-    return (
-      model && {
-        model,
-        describe: (result) =>
-          bulkDeleted(context, model, { where, truncate: truncate === true, cascade: cascade === true, result }),
-      }
-    )
+  bulkDelete(context, [table, where, options, given]) {
+    const { model = given as ModelClass | undefined, truncate, cascade, limit } = optionsOf(options)
+    if (model === undefined) return undefined
+    const write = { where, truncate: truncate === true, cascade: cascade === true }
+    const request = write.truncate ? undefined : requestOfDelete(context, model, { table, where, limit })
+    return { model, request, describe: (result, rows) => bulkDeleted(context, model, { ...write, result, rows }) }
   },
   increment: readIncrement,
   decrement: readIncrement,
@@ -83,15 +108,19 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
 
 function readIncrement(
   context: WriteContext,
-  [model, , where, amounts, extra]: readonly unknown[],
+  [given, table, where, amounts, extra, options]: readonly unknown[],
 ): ModelWrite | undefined {
-  if (typeof model !== 'function') return undefined
+  if (typeof given !== 'function') return undefined
+  const model = given as unknown as ModelClass
   const values = { ...valuesOf(amounts), ...valuesOf(extra) }
-  const known = model as unknown as ModelClass
+  // PostgreSQL returns the rows unless it is told not to.
+  const isReturned = context.returnsRows && Boolean(optionsOf(options).returning ?? true)
+  const request = isReturned ? undefined : requestOfUpdate(context, model, { table, values, where })
   // What a column comes to only the database knows.
   return {
-    model: known,
-    describe: (result) => bulkUpdated(context, known, { values, where, isRelative: true, result }),
+    model,
+    request,
+    describe: (result, rows) => bulkUpdated(context, model, { values, where, isRelative: true, result, rows }),
   }
 }
 
@@ -105,6 +134,7 @@ interface MethodOptions {
   readonly conflictFields?: unknown
   readonly truncate?: unknown
   readonly cascade?: unknown
+  readonly limit?: unknown
 }
 
 /** Whether a row that conflicts by other columns than the key is given another key. */
@@ -113,6 +143,10 @@ function mayMoveKey(model: ModelClass, updated: readonly unknown[], conflicts: u
   if (!Array.isArray(conflicts) || conflicts.length === 0 || !key.some((column) => updated.includes(column)))
     return false
   return !conflicts.every((column) => typeof column === 'string' && key.includes(column))
+}
+
+function conflictsOf({ ignoresConflicts, updates }: InsertOptions): 'fail' | 'ignore' | 'update' {
+  return updates ? 'update' : ignoresConflicts ? 'ignore' : 'fail'
 }
 
 function optionsOf(options: unknown): MethodOptions {

@@ -10,10 +10,24 @@ import {
 } from '@rtapi/sql'
 import type { ModelClass } from './model-class.ts'
 
+/** What is read here of the options of a statement. */
+export interface QueryOptions {
+  readonly transaction?: QueryTransaction | null
+  readonly searchPath?: unknown
+  readonly showWarnings?: unknown
+}
+
+/** What is read here of a transaction of Sequelize. */
+export interface QueryTransaction {
+  readonly parent?: QueryTransaction | null
+  readonly options?: { readonly isolationLevel?: unknown }
+}
+
 /** A statement on its way to the database, as Sequelize makes it: one object for each try. */
 export interface RunningQuery {
-  readonly connection: object
   readonly sequelize: object
+  connection: object
+  readonly options?: QueryOptions
   readonly model?: ModelClass
   readonly instance?: object
   run(sql: string, parameters?: unknown): Promise<unknown>
@@ -32,6 +46,8 @@ interface ConnectionManager {
 
 /** Who knows of a statement what it writes. */
 export interface StatementCapture {
+  /** Sends the statement, and learns more of it than Sequelize does; absent: there is no more to learn. */
+  readonly send?: (isInTransaction: boolean, send: () => Promise<unknown>) => Promise<unknown>
   /** The statement has been carried out with this result, in the transaction that is open on its connection. */
   written(result: unknown, transaction: StagedTransaction | undefined): void
 }
@@ -139,7 +155,7 @@ export class QueryTap {
     if (capture === undefined && !track.watches(statement)) return send()
     let result: unknown
     try {
-      result = await send()
+      result = await (capture?.send === undefined ? send() : capture.send(track.transaction !== undefined, send))
     } catch (error) {
       const cause = causeOf(error)
       if (cause !== undefined) track.failed(cause)

@@ -9,6 +9,7 @@ import {
 } from '@rtapi/sql'
 import type { Model, ModelStatic, Sequelize, Transaction } from 'sequelize'
 import { dialectOf } from './dialect-of.ts'
+import { driverOf } from './drivers/driver-of.ts'
 import { ModelBook } from './model-book.ts'
 import { type ModelClass, scopeOf } from './model-class.ts'
 import { type ModelShape, shapeOf } from './model-shape.ts'
@@ -17,7 +18,9 @@ import { SequelizeStore, type SequelizeStoreContext } from './sequelize-store.ts
 import { SqlText } from './sql-text.ts'
 import type { StoreRow, WireData } from './wire-row.ts'
 import { WriteCapture } from './write-capture.ts'
+import type { WriteContext } from './write-context.ts'
 import { WriteQueue } from './write-queue.ts'
+import { WriteText } from './write-text.ts'
 
 export interface RtapiSequelizeOptions {
   /**
@@ -36,6 +39,12 @@ export interface RtapiSequelizeOptions {
    * nothing is lost if the process dies in between. The table must exist: see `RtapiSequelize.outbox`. @default `false`
    */
   readonly outbox?: boolean | OutboxOptions
+  /**
+   * Of so many records that one statement writes by a condition, or to which the database gives their keys, each is named;
+   * of more all of the model is queried again. The database is asked for their keys: by the statement itself where it can
+   * return them, else by another one. 0: no statement is asked, and such writes are all coarse. @default 1000
+   */
+  readonly namedAtMost?: number
 }
 
 export interface ModelStoreOptions<Excluded extends string = never> {
@@ -103,8 +112,16 @@ export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOpti
     entitiesIn: (sql) => capture.entitiesIn(sql),
     rollsBack: true,
   })
-  const context = { book, returnsRows: name === 'postgres', comparesLoosely: name === 'mysql' || name === 'mariadb' }
-  const capture: WriteCapture = new WriteCapture(staged, context, uncaptured)
+  const isMysql = name === 'mysql' || name === 'mariadb'
+  const context: WriteContext = {
+    book,
+    returnsRows: name === 'postgres',
+    comparesLoosely: isMysql,
+    returning: isMysql ? 'mysql' : 'all',
+    text: new WriteText(sequelize),
+    most: options.namedAtMost ?? 1000,
+  }
+  const capture: WriteCapture = new WriteCapture(staged, context, { driver: driverOf(name), uncaptured })
   const internals = sequelize as unknown as { readonly dialect: QueryDialect }
   const detach = capture.attach(internals.dialect, sequelize.getQueryInterface())
 

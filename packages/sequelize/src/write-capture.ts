@@ -9,11 +9,21 @@ import {
   opaqueVerbs,
   readWrites,
 } from '@rtapi/sql'
+import type { Driver } from './drivers/driver.ts'
 import type { ModelBook } from './model-book.ts'
 import type { ModelClass } from './model-class.ts'
 import { type ModelWrite, modelWrites } from './model-writes.ts'
-import { type QueryDialect, QueryTap, type RunningQuery, type StatementCapture } from './query-tap.ts'
-import type { WriteContext } from './write-context.ts'
+import {
+  type QueryDialect,
+  type QueryOptions,
+  QueryTap,
+  type QueryTransaction,
+  type RunningQuery,
+  type StatementCapture,
+} from './query-tap.ts'
+import { RowFinder } from './row-finder.ts'
+import type { RowRequest } from './row-request.ts'
+import type { Values, WriteContext } from './write-context.ts'
 import { WrittenRows } from './written-rows.ts'
 
 /** A method of the query interface that runs. */
@@ -38,7 +48,16 @@ export class WriteCapture {
   readonly #uncaptured: UncapturedWrites
   readonly #running = new AsyncLocalStorage<Running | undefined>()
 
-  constructor(staged: StagedWrites, context: WriteContext, uncaptured: UncapturedWrites) {
+  readonly #driver: Driver
+  readonly #finder: RowFinder
+
+  constructor(
+    staged: StagedWrites,
+    context: WriteContext,
+    { driver, uncaptured }: { readonly driver: Driver; readonly uncaptured: UncapturedWrites },
+  ) {
+    this.#driver = driver
+    this.#finder = new RowFinder(driver, context.most)
     this.#staged = staged
     this.#context = context
     this.#uncaptured = uncaptured
@@ -99,24 +118,69 @@ export class WriteCapture {
     }
   }
 
-  #captureOf({ model, instance }: RunningQuery, statement: Statement): StatementCapture | undefined {
+  #captureOf(query: RunningQuery, statement: Statement): StatementCapture | undefined {
+    const { model, instance } = query
     const running = this.#running.getStore()
     if (running === undefined || running.done) return undefined
     if (statement.type !== 'write' && statement.type !== 'definition') return undefined
     const { write } = running
     if (model?.name !== write.model.name || (write.instance !== undefined && instance !== write.instance))
       return undefined
+    let rows: readonly Values[] | undefined
+    const { request } = write
+    const written = (result: unknown, transaction: StagedTransaction | undefined) => {
+      running.done = true
+      this.#stage(write, { result, rows }, transaction)
+    }
+    if (request === undefined || isSpecial(query.options)) return { written }
     return {
-      written: (result, transaction) => {
-        running.done = true
-        this.#stage(write, result, transaction)
-      },
+      written,
+      send: async (isInTransaction, send) =>
+        this.#find(query, request, { isInTransaction, send, found: (found) => (rows = found) }),
     }
   }
 
-  #stage(write: ModelWrite, result: unknown, transaction: StagedTransaction | undefined): void {
+  /** Sends a statement on a stand-in for its connection, which asks for its rows. */
+  async #find(
+    query: RunningQuery,
+    request: RowRequest,
+    {
+      isInTransaction,
+      send,
+      found,
+    }: {
+      readonly isInTransaction: boolean
+      readonly send: () => Promise<unknown>
+      readonly found: (rows: readonly Values[] | undefined) => void
+    },
+  ): Promise<unknown> {
+    const { connection, options } = query
+    const sending = {
+      connection,
+      request,
+      columns: this.#context.text.columns(request.columns),
+      isInTransaction: isInTransaction || (options?.transaction ?? null) !== null,
+      isStable: isStable(options?.transaction),
+    }
+    query.connection = this.#driver.standIn(connection, async (sent, sendAsIs) => {
+      const answer = await this.#finder.send({ ...sending, sent, send: sendAsIs })
+      found(answer.rows?.map((row) => Object.fromEntries(request.columns.map((column, i) => [column, row[i]]))))
+      return answer.result
+    })
     try {
-      const written = write.describe(result)
+      return await send()
+    } finally {
+      query.connection = connection
+    }
+  }
+
+  #stage(
+    write: ModelWrite,
+    { result, rows }: { readonly result: unknown; readonly rows: readonly Values[] | undefined },
+    transaction: StagedTransaction | undefined,
+  ): void {
+    try {
+      const written = write.describe(result, rows)
       if (written !== undefined) {
         this.#staged.stage(transaction, new WrittenRows(written, this.#context, this.#uncaptured))
       }
@@ -149,6 +213,18 @@ export class WriteCapture {
     if (verb === 'insert' && !/\bor\s+replace\b/i.test(sql)) return []
     return cascades.onDelete(model, verb === 'truncate' && /\bcascade\b/i.test(sql))
   }
+}
+
+/** The statement is one of several in a text, or what its answer lacks would be noticed. */
+function isSpecial(options: QueryOptions = {}): boolean {
+  return (options.searchPath ?? '') !== '' || options.showWarnings === true
+}
+
+/** Whether the outermost transaction lets nobody else change what it has read to write it. */
+function isStable(transaction: QueryTransaction | null | undefined): boolean {
+  if (transaction?.parent) return isStable(transaction.parent)
+  const level = transaction?.options?.isolationLevel ?? 'REPEATABLE READ'
+  return typeof level === 'string' && /^(repeatable read|serializable)$/i.test(level)
 }
 
 /** Whether an update may change the key; it rather says so once too often. */

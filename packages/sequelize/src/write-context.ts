@@ -1,5 +1,6 @@
 import type { ModelBook } from './model-book.ts'
 import type { ModelShape } from './model-shape.ts'
+import type { WriteText } from './write-text.ts'
 
 /** Values by the names of the columns. */
 export type Values = Readonly<Record<string, unknown>>
@@ -11,6 +12,11 @@ export interface WriteContext {
   readonly returnsRows: boolean
   /** Texts are compared by collations that take different ones for the same. */
   readonly comparesLoosely: boolean
+  /** Which statements can be made to return what they have written: all of them, or those of MariaDB. */
+  readonly returning: 'all' | 'mysql'
+  readonly text: WriteText
+  /** So many rows of a statement are named one by one; 0: no statement is asked for them. */
+  readonly most: number
 }
 
 /** How many rows a statement has written; `undefined` if the result does not say. */

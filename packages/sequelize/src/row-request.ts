@@ -1,0 +1,24 @@
+import type { Sent } from './drivers/driver.ts'
+
+/** What a write asks the database besides its own result, to learn which rows it writes. */
+export interface RowRequest {
+  /** The columns of the rows that have to be known, those of the key first. */
+  readonly columns: readonly string[]
+  /** The statement can be made to return its rows, and its result can be told from them. */
+  readonly returning: boolean
+  /**
+   * Where it cannot: selects the rows before it in the same transaction, so that nobody else can change which they are.
+   * The last value of each row is the isolation level of the session.
+   */
+  readonly before?: () => Sent
+  /** Where that would not find them: selects the rows after it. With fewer than `least` some have not been found. */
+  readonly after?: { readonly select: () => Sent; readonly least: number }
+}
+
+/** A statement with what it has answered to a request. */
+export interface Found {
+  /** What Sequelize is to get. */
+  readonly result: unknown
+  /** The rows, as lists of the values of the columns; `undefined` if they are not known. */
+  readonly rows: readonly (readonly unknown[])[] | undefined
+}

@@ -1,0 +1,97 @@
+import type { Sequelize } from 'sequelize'
+import type { Sent } from './drivers/driver.ts'
+import { type ModelClass, attributesOf } from './model-class.ts'
+import type { Values } from './write-context.ts'
+
+/** What is used of the generator of SQL of a dialect. */
+interface QueryGenerator {
+  quoteTable(table: unknown): string
+  quoteIdentifier(name: string): string
+  whereQuery(where: unknown, options: object): string
+  bindParam(bind: unknown[]): unknown
+  escape(value: unknown, attribute?: object, options?: object): string
+}
+
+interface Internals {
+  readonly dialect: {
+    readonly Query: { formatBindParameters(sql: string, bind: unknown[], dialect: string): [string, unknown] }
+  }
+}
+
+/** A table as the methods of the query interface get it. */
+export type Table = unknown
+
+/** Writes the statements by which the rows of a write are told, as Sequelize itself would write them. */
+export class WriteText {
+  readonly #sequelize: Sequelize
+
+  constructor(sequelize: Sequelize) {
+    this.#sequelize = sequelize
+  }
+
+  /** The columns, quoted. */
+  columns(names: readonly string[]): string {
+    return names.map((name) => this.#generator.quoteIdentifier(name)).join(', ')
+  }
+
+  /** The condition of an update or a deletion of MariaDB or MySQL, in a `select` that locks the rows. */
+  lockingSelect(
+    table: Table,
+    { columns, where, most }: { readonly columns: readonly string[]; readonly where: unknown; readonly most: number },
+  ): Sent {
+    const bind: unknown[] = []
+    const condition = this.#generator.whereQuery(where, { bindParam: this.#generator.bindParam(bind) })
+    const isolation = this.#isMariadb ? '@@tx_isolation' : '@@transaction_isolation'
+    const selected = `${this.columns(columns)}, ${isolation}`
+    const text = `SELECT ${selected} FROM ${this.#generator.quoteTable(table)} ${condition} LIMIT ${most + 1} FOR UPDATE`
+    return this.#bound(text, bind)
+  }
+
+  /** Selects the rows that hold, in one of these sets of columns, the values of one of the records. */
+  selectAmong(
+    table: Table,
+    {
+      model,
+      columns,
+      sets,
+      records,
+      most,
+    }: {
+      readonly model: ModelClass
+      readonly columns: readonly string[]
+      readonly sets: readonly (readonly string[])[]
+      readonly records: readonly Values[]
+      readonly most: number
+    },
+  ): Sent {
+    const attributes = new Map(attributesOf(model).map(([, attribute]) => [attribute.field, attribute]))
+    const tuple = (names: readonly string[], valueOf: (name: string) => string) =>
+      names.length === 1 && names[0] !== undefined ? valueOf(names[0]) : `(${names.map(valueOf).join(', ')})`
+    const conditions = sets.map((names) => {
+      const values = records.map((record) =>
+        tuple(names, (name) => this.#generator.escape(record[name], attributes.get(name), { context: 'INSERT' })),
+      )
+      return `${tuple(names, (name) => this.#generator.quoteIdentifier(name))} IN (${values.join(', ')})`
+    })
+    const from = `${this.columns(columns)} FROM ${this.#generator.quoteTable(table)}`
+    return { sql: `SELECT ${from} WHERE ${conditions.join(' OR ')} LIMIT ${most + 1} LOCK IN SHARE MODE` }
+  }
+
+  #bound(text: string, bind: unknown[]): Sent {
+    if (bind.length === 0) return { sql: text }
+    const { dialect } = this.#sequelize as unknown as Internals
+    const [sql, parameters] = dialect.Query.formatBindParameters(text, bind, this.#sequelize.getDialect())
+    return { sql, parameters }
+  }
+
+  /** There is no MySQL whose version begins like those of MariaDB. */
+  get #isMariadb(): boolean {
+    const { options } = this.#sequelize as unknown as { readonly options: { readonly databaseVersion?: unknown } }
+    return Number.parseInt(String(options.databaseVersion), 10) >= 10
+  }
+
+  get #generator(): QueryGenerator {
+    return (this.#sequelize.getQueryInterface() as unknown as { readonly queryGenerator: QueryGenerator })
+      .queryGenerator
+  }
+}
