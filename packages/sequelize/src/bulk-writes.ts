@@ -2,6 +2,8 @@ import type { Key } from '@rtapi/core'
 import { keyOfValues } from './known-values.ts'
 import type { ModelClass } from './model-class.ts'
 import type { ModelShape } from './model-shape.ts'
+import { followsOf } from './named-cascades.ts'
+import type { Told } from './row-request.ts'
 import { isKeyGiven, isKeyedAlone, keysInWhere, keysOfRows, keysOfTold } from './record-keys.ts'
 import { valuesInWhere } from './where-values.ts'
 import { type Values, type WriteContext, affectedRows, allKnown, isFoundLoosely } from './write-context.ts'
@@ -10,7 +12,8 @@ import type { Written } from './written-rows.ts'
 /** What an insert of many rows does with those which are there already. */
 export interface InsertOptions {
   readonly ignoresConflicts: boolean
-  readonly updates: boolean
+  /** The columns that are updated of those; none: they are not. */
+  readonly updated: readonly string[]
   /** A record that has another key may be given this one. */
   readonly movesKey: boolean
   /** The database answers with the rows, if it can. */
@@ -24,10 +27,10 @@ interface BulkInsert {
 
 /** Whether the records of an insert can be known only if the database is asked for them. */
 export function asksInserted(context: WriteContext, model: ModelClass, { records, options }: BulkInsert): boolean {
-  const { updates, movesKey, isReturned } = options
+  const { updated, movesKey, isReturned } = options
   if (movesKey || (context.returnsRows && isReturned)) return false
   const shape = context.book.shapeOf(model)
-  return updates ? !isKeyGiven(context, model, records) : keysIn(shape, records).includes(undefined)
+  return updated.length > 0 ? !isKeyGiven(context, model, records) : keysIn(shape, records).includes(undefined)
 }
 
 /**
@@ -46,7 +49,8 @@ export function bulkInserted(
 ): Written | undefined {
   if (affectedRows(result) === 0) return undefined
   const shape = context.book.shapeOf(model)
-  const { ignoresConflicts, updates, movesKey } = options
+  const { ignoresConflicts, updated, movesKey } = options
+  const updates = updated.length > 0
   const isReturned = context.returnsRows && options.isReturned
   const rows = isReturned && Array.isArray(result) ? (result[0] as unknown) : records
   const isCertain =
@@ -61,6 +65,7 @@ export function bulkInserted(
     shape,
     records: named?.map((key) => ({ key, action })),
     columnValues: (column) => allKnown([...records, ...toldOf(told, column)].map((record) => record[column])),
+    cascaded: context.book.cascades.onKeyChange(model, movesKey ? updated : withoutKey(shape, updated)),
   }
 }
 
@@ -71,6 +76,11 @@ function keysIn(shape: ModelShape, rows: readonly Values[]): readonly (Key | und
       shape.key.map(({ column }) => row[column]),
     ),
   )
+}
+
+/** A row that is found by its key keeps it. */
+export function withoutKey({ key }: ModelShape, columns: readonly string[]): readonly string[] {
+  return columns.filter((column) => !key.some((field) => field.column === column))
 }
 
 /** The rows with which PostgreSQL answers an update, alone or with their number. */
@@ -96,13 +106,13 @@ export function bulkUpdated(
     values,
     where,
     result,
-    rows: told,
+    told: { rows: told, followed },
     isRelative,
   }: {
     readonly values: Values
     readonly where: unknown
     readonly result: unknown
-    readonly rows: readonly Values[] | undefined
+    readonly told: Told
     readonly isRelative?: boolean
   },
 ): Written | undefined {
@@ -119,12 +129,17 @@ export function bulkUpdated(
     return isRelative === true ? undefined : matched && allKnown([...matched, values[column]])
   }
   const changesKey = shape.key.some(({ column }) => column in values)
-  const keys = keysOfTold(shape, found) ?? keysInWhere(context, shape, where) ?? (rows && keysOfRows(shape, rows))
+  const inWhere = keysInWhere(context, shape, where)
+  const keys = keysOfTold(shape, found) ?? inWhere ?? (rows && keysOfRows(shape, rows))
+  const follows = followsOf(shape, followed, {
+    keys: changesKey ? inWhere : keys,
+    all: () => book.cascades.onKeyChange(model, Object.keys(values)),
+  })
   if (!changesKey) {
     const records = keys?.map((key) => ({ key, action: 'update' as const }))
-    return { verb: 'update', shape, records, columnValues }
+    return { verb: 'update', shape, records, columnValues, ...follows }
   }
-  const [old, ...others] = keysInWhere(context, shape, where) ?? []
+  const [old, ...others] = inWhere ?? []
   const single = valuesInWhere(
     where,
     shape.key.map(({ column }) => column),
@@ -144,7 +159,7 @@ export function bulkUpdated(
         ]
       : undefined,
     columnValues,
-    cascaded: book.cascades.onKeyChange(model),
+    ...follows,
   }
 }
 
@@ -160,13 +175,13 @@ export function bulkDeleted(
     truncate,
     cascade,
     result,
-    rows: told,
+    told: { rows: told, followed },
   }: {
     readonly where: unknown
     readonly truncate: boolean
     readonly cascade: boolean
     readonly result: unknown
-    readonly rows: readonly Values[] | undefined
+    readonly told: Told
   },
 ): Written | undefined {
   const { book } = context
@@ -185,6 +200,9 @@ export function bulkDeleted(
       const isTold = told?.length === affected && told?.every((row) => column in row) === true
       return isTold ? told?.map((row) => row[column]) : valuesInWhere(where, [column])?.flat()
     },
-    cascaded: book.cascades.onDelete(model, truncate && cascade),
+    ...followsOf(shape, followed, {
+      keys: records?.map(({ key }) => key),
+      all: () => book.cascades.onDelete(model, truncate && cascade),
+    }),
   }
 }

@@ -2,6 +2,7 @@ import type { Model } from 'sequelize'
 import { keyFieldsOf, keyOfValues, knownOf } from './known-values.ts'
 import { type ModelClass, isExpression } from './model-class.ts'
 import type { Field, ModelShape } from './model-shape.ts'
+import { type Followed, followsOf } from './named-cascades.ts'
 import { heldBy, isKeyedAlone, keyInWhere, keysOfTold } from './record-keys.ts'
 import { type Values, type WriteContext, affectedRows, allKnown, isFoundLoosely } from './write-context.ts'
 import type { Written } from './written-rows.ts'
@@ -46,7 +47,12 @@ export function inserted(
 export function updated(
   { book }: WriteContext,
   instance: Model,
-  { values, where, result }: InstanceWrite & { readonly where: unknown },
+  {
+    values,
+    where,
+    result,
+    followed,
+  }: InstanceWrite & { readonly where: unknown; readonly followed: Followed | undefined },
 ): Written | undefined {
   // Of MariaDB and MySQL: no row, or none that the values have changed.
   if (affectedRows(result) === 0) return undefined
@@ -71,11 +77,19 @@ export function updated(
       const field = fieldOfColumn(shape, column)
       return field && allKnown([heldBy(instance, field), instance.previous(field.name as never)])
     },
+    ...followsOf(shape, followed, {
+      keys: key === undefined ? undefined : [key],
+      all: () => book.cascades.onKeyChange(shape.model, Object.keys(values)),
+    }),
   }
 }
 
 /** What the deletion of an instance has written; whether there was one the result does not say. */
-export function deleted({ book }: WriteContext, instance: Model, where: unknown): Written {
+export function deleted(
+  { book }: WriteContext,
+  instance: Model,
+  { where, followed }: { readonly where: unknown; readonly followed: Followed | undefined },
+): Written {
   const model = classOf(instance)
   const shape = book.shapeOf(model)
   const key = keyInWhere(shape, where)
@@ -89,7 +103,10 @@ export function deleted({ book }: WriteContext, instance: Model, where: unknown)
       const field = fieldOfColumn(shape, column)
       return field && allKnown([heldBy(instance, field)])
     },
-    cascaded: book.cascades.onDelete(model),
+    ...followsOf(shape, followed, {
+      keys: key === undefined ? undefined : [key],
+      all: () => book.cascades.onDelete(model),
+    }),
   }
 }
 
@@ -97,6 +114,7 @@ export function deleted({ book }: WriteContext, instance: Model, where: unknown)
  * What an upsert has written.
  * @param write.instance - which holds the row that the database has answered, if it has.
  * @param write.movesKey - a record that has another key may have been given this one.
+ * @param write.changed - the columns whose values may have been others.
  */
 export function upserted(
   context: WriteContext,
@@ -105,9 +123,11 @@ export function upserted(
     instance,
     values,
     movesKey,
+    changed,
     result,
     rows,
   }: InstanceWrite & {
+    readonly changed: readonly string[]
     readonly instance: Model | undefined
     readonly movesKey: boolean
     readonly rows: readonly Values[] | undefined
@@ -127,6 +147,7 @@ export function upserted(
     verb: 'insert',
     shape,
     records: keys === undefined || keys.length === 0 ? undefined : keys.map((one) => ({ key: one, action })),
+    cascaded: isNew ? [] : context.book.cascades.onKeyChange(model, changed),
     columnValues: (column) => allKnown([values[column], ...(rows ?? []).map((row) => row[column] ?? values[column])]),
   }
 }

@@ -47,6 +47,11 @@ export class ModelBook {
     return shape
   }
 
+  /** The names of the columns of a model. */
+  columnsOf(model: ModelClass): readonly string[] {
+    return [...this.shapeOf(model).fields.values()].map(({ column }) => column)
+  }
+
   get cascades(): Cascades {
     return this.#current.cascades
   }

@@ -1,9 +1,10 @@
 import { Model } from 'sequelize'
-import { type InsertOptions, asksInserted, bulkDeleted, bulkInserted, bulkUpdated } from './bulk-writes.ts'
+import { type InsertOptions, asksInserted, bulkDeleted, bulkInserted, bulkUpdated, withoutKey } from './bulk-writes.ts'
 import { deleted, inserted, updated, upserted } from './instance-writes.ts'
 import { type ModelClass, attributesOf } from './model-class.ts'
+import { type Follow, followerOf } from './named-cascades.ts'
 import { isKeyGiven, movesAnyKey } from './record-keys.ts'
-import type { RowRequest } from './row-request.ts'
+import type { RowRequest, Told } from './row-request.ts'
 import { requestOfDelete, requestOfInsert, requestOfUpdate } from './row-requests.ts'
 import type { Values, WriteContext } from './write-context.ts'
 import type { Written } from './written-rows.ts'
@@ -15,11 +16,10 @@ export interface ModelWrite {
   readonly instance?: Model | undefined
   /** What to ask the database besides, to know the records; absent: nothing. */
   readonly request?: RowRequest | undefined
-  /**
-   * What the result says; `undefined`: nothing was written.
-   * @param rows - what has been answered to the request, if it is known.
-   */
-  describe(result: unknown, rows?: readonly Values[]): Written | undefined
+  /** How to find what the database will write by itself; absent: it is not to be found. */
+  readonly follow?: Follow | undefined
+  /** What the result says, with what else was told; `undefined`: nothing was written. */
+  describe(result: unknown, told: Told): Written | undefined
 }
 
 /** Makes of the arguments of a method of `QueryInterface` what it is about to write; `undefined` if that is not known. */
@@ -36,17 +36,26 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
       describe: (result) => inserted(context, instance, { values: valuesOf(values), isReturned, result }),
     }
   },
-  update(context, [instance, , values, where]) {
+  update(context, [instance, table, given, where]) {
     if (!(instance instanceof Model)) return undefined
+    const model = classOf(instance)
+    const values = valuesOf(given)
     return {
-      model: classOf(instance),
+      model,
       instance,
-      describe: (result) => updated(context, instance, { values: valuesOf(values), where, result }),
+      follow: followerOf(context, model, { table, where, changed: Object.keys(values) }),
+      describe: (result, { followed }) => updated(context, instance, { values, where, result, followed }),
     }
   },
-  delete(context, [instance, , where]) {
+  delete(context, [instance, table, where]) {
     if (!(instance instanceof Model)) return undefined
-    return { model: classOf(instance), instance, describe: () => deleted(context, instance, where) }
+    const model = classOf(instance)
+    return {
+      model,
+      instance,
+      follow: followerOf(context, model, { table, where }),
+      describe: (_result, { followed }) => deleted(context, instance, { where, followed }),
+    }
   },
   upsert(context, [table, values, updates, , options]) {
     const { model, instance, returning, conflictFields } = optionsOf(options)
@@ -55,18 +64,16 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
     const records = [valuesOf(values)]
     const updated = Object.keys(valuesOf(updates))
     const movesKey = mayMoveKey(model, updated, conflictFields)
-    const write = { instance: isReturned ? instance : undefined, values: valuesOf(values), movesKey }
-    const isAsked =
-      !movesKey &&
-      !isReturned &&
-      !isKeyGiven(context, model, records) &&
-      !movesAnyKey(context, model, { updated, records })
+    const movesAny = movesAnyKey(context, model, { updated, records })
+    const changed = movesKey || movesAny ? updated : withoutKey(context.book.shapeOf(model), updated)
+    const write = { instance: isReturned ? instance : undefined, values: valuesOf(values), movesKey, changed }
+    const isAsked = !movesKey && !movesAny && !isReturned && !isKeyGiven(context, model, records)
     const request = isAsked ? requestOfInsert(context, model, { table, records, conflicts: 'upsert' }) : undefined
     return {
       model,
       instance,
       request,
-      describe: (result, rows) => upserted(context, model, { ...write, result, rows }),
+      describe: (result, { rows }) => upserted(context, model, { ...write, result, rows }),
     }
   },
   bulkInsert(context, [table, records, given]) {
@@ -75,7 +82,7 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
     const updated = Array.isArray(updateOnDuplicate) ? (updateOnDuplicate as readonly unknown[]) : []
     const options = {
       ignoresConflicts: ignoreDuplicates === true,
-      updates: updated.length > 0,
+      updated: updated.filter((column) => typeof column === 'string'),
       movesKey:
         mayMoveKey(model, updated, upsertKeys) ||
         movesAnyKey(context, model, { updated, records: records as readonly Values[] }),
@@ -85,7 +92,7 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
     const request = asksInserted(context, model, write)
       ? requestOfInsert(context, model, { table, ...write, conflicts: conflictsOf(options) })
       : undefined
-    return { model, request, describe: (result, rows) => bulkInserted(context, model, { ...write, result, rows }) }
+    return { model, request, describe: (result, { rows }) => bulkInserted(context, model, { ...write, result, rows }) }
   },
   bulkUpdate(context, [table, given, where, options]) {
     const { model, limit, returning } = optionsOf(options)
@@ -93,14 +100,26 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
     const values = valuesOf(given)
     const isReturned = context.returnsRows && Boolean(returning)
     const request = isReturned ? undefined : requestOfUpdate(context, model, { table, values, where, limit })
-    return { model, request, describe: (result, rows) => bulkUpdated(context, model, { values, where, result, rows }) }
+    const write = { values, where }
+    return {
+      model,
+      request,
+      follow: followerOf(context, model, { table, where, changed: Object.keys(values) }),
+      describe: (result, told) => bulkUpdated(context, model, { ...write, result, told }),
+    }
   },
   bulkDelete(context, [table, where, options, given]) {
     const { model = given as ModelClass | undefined, truncate, cascade, limit } = optionsOf(options)
     if (model === undefined) return undefined
     const write = { where, truncate: truncate === true, cascade: cascade === true }
     const request = write.truncate ? undefined : requestOfDelete(context, model, { table, where, limit })
-    return { model, request, describe: (result, rows) => bulkDeleted(context, model, { ...write, result, rows }) }
+    const isWhole = !write.truncate && (limit ?? null) === null
+    return {
+      model,
+      request,
+      follow: isWhole ? followerOf(context, model, { table, where }) : undefined,
+      describe: (result, told) => bulkDeleted(context, model, { ...write, result, told }),
+    }
   },
   increment: readIncrement,
   decrement: readIncrement,
@@ -120,7 +139,7 @@ function readIncrement(
   return {
     model,
     request,
-    describe: (result, rows) => bulkUpdated(context, model, { values, where, isRelative: true, result, rows }),
+    describe: (result, told) => bulkUpdated(context, model, { values, where, isRelative: true, result, told }),
   }
 }
 
@@ -145,8 +164,8 @@ function mayMoveKey(model: ModelClass, updated: readonly unknown[], conflicts: u
   return !conflicts.every((column) => typeof column === 'string' && key.includes(column))
 }
 
-function conflictsOf({ ignoresConflicts, updates }: InsertOptions): 'fail' | 'ignore' | 'update' {
-  return updates ? 'update' : ignoresConflicts ? 'ignore' : 'fail'
+function conflictsOf({ ignoresConflicts, updated }: InsertOptions): 'fail' | 'ignore' | 'update' {
+  return updated.length > 0 ? 'update' : ignoresConflicts ? 'ignore' : 'fail'
 }
 
 function optionsOf(options: unknown): MethodOptions {

@@ -1,11 +1,14 @@
 import { databaseErrorKind } from '@rtapi/sql'
 import type { Answer, Driver, Sent } from './drivers/driver.ts'
+import type { Follow } from './named-cascades.ts'
 import type { Found, RowRequest } from './row-request.ts'
 
 /** One statement of Sequelize that is about to be sent. */
 export interface Sending {
   readonly connection: object
-  readonly request: RowRequest
+  readonly request: RowRequest | undefined
+  /** Finds what the database will write with the statement. */
+  readonly follow?: Follow | undefined
   /** The columns of the request as SQL. */
   readonly columns: string
   /** Whether a transaction is open on the connection. */
@@ -38,9 +41,18 @@ export class RowFinder {
 
   /** Sends the statement in the way which the request makes possible. */
   async send(sending: Sending): Promise<Found> {
-    const { request, sent } = sending
+    const { sent } = sending
     // Another source on the same Sequelize has asked already.
     if (sent.sql.includes(RETURNING)) return { result: await sending.send(), rows: undefined }
+    // On SQLite the connection outside of transactions is shared.
+    if (sending.follow !== undefined && (sending.isInTransaction || !this.#driver.sharesConnection))
+      return this.#inTransaction(sending, (inside) => this.#following(inside))
+    return this.#plain(sending)
+  }
+
+  async #plain(sending: Sending): Promise<Found> {
+    const { request, sent } = sending
+    if (request === undefined) return { result: await sending.send(), rows: undefined }
     if (request.returning && !this.#unreturning.has(verbOf(sent))) return this.#returning(sending)
     return this.#selecting(sending)
   }
@@ -63,22 +75,27 @@ export class RowFinder {
   }
 
   async #selecting(sending: Sending): Promise<Found> {
-    const before = sending.isStable ? sending.request.before?.() : undefined
-    if (before !== undefined) return this.#selectingBefore(sending, before)
-    const { after } = sending.request
+    const before = sending.isStable ? sending.request?.before?.() : undefined
+    if (before !== undefined) return this.#inTransaction(sending, (inside) => this.#afterSelection(inside, before))
+    const after = sending.request?.after
     const result = await sending.send()
     const rows = after && (await this.#select(sending, after.select()))?.rows
     return { result, rows: after && rows && rows.length >= after.least ? rows : undefined }
   }
 
+  async #following(sending: Sending): Promise<Found> {
+    const followed = await sending.follow?.(async (select) => (await this.#select(sending, select))?.rows)
+    return { ...(await this.#plain(sending)), followed }
+  }
+
   /** Without a transaction the statement gets one of its own, in which it is as whole as it was alone. */
-  async #selectingBefore(sending: Sending, before: Sent): Promise<Found> {
-    if (sending.isInTransaction) return this.#afterSelection(sending, before)
+  async #inTransaction(sending: Sending, work: (sending: Sending) => Promise<Found>): Promise<Found> {
+    if (sending.isInTransaction) return work(sending)
     const control = async (sql: string) => this.#driver.rows(sending.connection, { sql }, 0)
     await control('START TRANSACTION')
     let found: Found
     try {
-      found = await this.#afterSelection(sending, before)
+      found = await work({ ...sending, isInTransaction: true })
     } catch (error) {
       // If not even this can be sent, the connection is lost, and the transaction with it.
       await control('ROLLBACK').catch(() => {})
@@ -101,7 +118,7 @@ export class RowFinder {
     } catch (error) {
       const kind = databaseErrorKind(error)
       // The database may have rolled back: the statement must not be sent then, or not be taken for done.
-      if (kind !== 'race' && kind !== 'unavailable') return undefined
+      if (kind !== 'race' && kind !== 'unavailable' && !this.#driver.failsAsAWhole) return undefined
       this.#driver.clean(error, select.sql, sent.sql)
       throw error
     }

@@ -1,4 +1,6 @@
 import type { Sent } from './drivers/driver.ts'
+import type { Followed } from './named-cascades.ts'
+import type { Values } from './write-context.ts'
 
 /** What a write asks the database besides its own result, to learn which rows it writes. */
 export interface RowRequest {
@@ -21,4 +23,14 @@ export interface Found {
   readonly result: unknown
   /** The rows, as lists of the values of the columns; `undefined` if they are not known. */
   readonly rows: readonly (readonly unknown[])[] | undefined
+  /** What the database has written by itself; `undefined` if that is not known. */
+  readonly followed?: Followed | undefined
+}
+
+/** What was learnt of a write besides its result. */
+export interface Told {
+  /** The rows that were asked for; absent: they are not known. */
+  readonly rows?: readonly Values[] | undefined
+  /** What the database has written by itself; absent: it is not known. */
+  readonly followed?: Followed | undefined
 }

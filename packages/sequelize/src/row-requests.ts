@@ -107,12 +107,12 @@ function requestOf(
   return {
     columns,
     returning: isReturned,
-    ...(isSelected ? { before: () => text.lockingSelect(table, { columns, where, most }) } : {}),
+    ...(isSelected ? { before: () => text.steadySelect(table, { columns, where, most }) } : {}),
   }
 }
 
 /** The columns that have to be known of a row: its key, and what belongs to its ends; `undefined` if they cannot be told. */
-function askedColumns({ book, most }: WriteContext, shape: ModelShape): readonly string[] | undefined {
+export function askedColumns({ book, most }: WriteContext, shape: ModelShape): readonly string[] | undefined {
   if (most === 0 || shape.key.length === 0 || !shape.key.every(isPlain)) return undefined
   const ends = book.endsOf(shape.model).flatMap(({ field }) => (isPlain(field) ? [field.column] : []))
   return [...new Set([...shape.key.map(({ column }) => column), ...ends])]
@@ -147,7 +147,8 @@ function isEmpty(where: unknown): boolean {
   return !isExpression(where) && Reflect.ownKeys(where).filter((key) => key !== 'length').length === 0
 }
 
-function hasExpression(value: unknown): boolean {
+/** Whether a condition holds SQL whose value may differ from one statement to the next. */
+export function hasExpression(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (isExpression(value)) return true
   return Reflect.ownKeys(value).some((key) => hasExpression(Reflect.get(value, key)))

@@ -45,6 +45,12 @@ export interface RtapiSequelizeOptions {
    * return them, else by another one. 0: no statement is asked, and such writes are all coarse. @default 1000
    */
   readonly namedAtMost?: number
+  /**
+   * What is announced of the records which the database deletes or changes by its foreign keys (`on delete cascade`,
+   * `set null`, `on update cascade`). `coarse`: all of their models are queried again. `named`: each record; they are
+   * selected before the statement in its transaction, or in one that it gets for that. @default 'coarse'
+   */
+  readonly cascades?: 'coarse' | 'named'
 }
 
 export interface ModelStoreOptions<Excluded extends string = never> {
@@ -120,6 +126,7 @@ export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOpti
     returning: isMysql ? 'mysql' : 'all',
     text: new WriteText(sequelize),
     most: options.namedAtMost ?? 1000,
+    namesCascades: options.cascades === 'named',
   }
   const capture: WriteCapture = new WriteCapture(staged, context, { driver: driverOf(name), uncaptured })
   const internals = sequelize as unknown as { readonly dialect: QueryDialect }

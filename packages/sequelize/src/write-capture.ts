@@ -22,8 +22,8 @@ import {
   type StatementCapture,
 } from './query-tap.ts'
 import { RowFinder } from './row-finder.ts'
-import type { RowRequest } from './row-request.ts'
-import type { Values, WriteContext } from './write-context.ts'
+import type { Told } from './row-request.ts'
+import type { WriteContext } from './write-context.ts'
 import { WrittenRows } from './written-rows.ts'
 
 /** A method of the query interface that runs. */
@@ -126,46 +126,49 @@ export class WriteCapture {
     const { write } = running
     if (model?.name !== write.model.name || (write.instance !== undefined && instance !== write.instance))
       return undefined
-    let rows: readonly Values[] | undefined
-    const { request } = write
+    let told: Told = {}
     const written = (result: unknown, transaction: StagedTransaction | undefined) => {
       running.done = true
-      this.#stage(write, { result, rows }, transaction)
+      this.#stage(write, { result, told }, transaction)
     }
-    if (request === undefined || isSpecial(query.options)) return { written }
+    if ((write.request ?? write.follow) === undefined || isSpecial(query.options)) return { written }
     return {
       written,
       send: async (isInTransaction, send) =>
-        this.#find(query, request, { isInTransaction, send, found: (found) => (rows = found) }),
+        this.#find(query, write, { isInTransaction, send, told: (found) => (told = found) }),
     }
   }
 
   /** Sends a statement on a stand-in for its connection, which asks for its rows. */
   async #find(
     query: RunningQuery,
-    request: RowRequest,
+    { request, follow }: ModelWrite,
     {
       isInTransaction,
       send,
-      found,
+      told,
     }: {
       readonly isInTransaction: boolean
       readonly send: () => Promise<unknown>
-      readonly found: (rows: readonly Values[] | undefined) => void
+      readonly told: (told: Told) => void
     },
   ): Promise<unknown> {
     const { connection, options } = query
     const sending = {
       connection,
       request,
-      columns: this.#context.text.columns(request.columns),
+      follow,
+      columns: request === undefined ? '' : this.#context.text.columns(request.columns),
       isInTransaction: isInTransaction || (options?.transaction ?? null) !== null,
       isStable: isStable(options?.transaction),
     }
     query.connection = this.#driver.standIn(connection, async (sent, sendAsIs) => {
-      const answer = await this.#finder.send({ ...sending, sent, send: sendAsIs })
-      found(answer.rows?.map((row) => Object.fromEntries(request.columns.map((column, i) => [column, row[i]]))))
-      return answer.result
+      const { result, rows, followed } = await this.#finder.send({ ...sending, sent, send: sendAsIs })
+      told({
+        rows: rows?.map((row) => Object.fromEntries(request?.columns.map((column, i) => [column, row[i]]) ?? [])),
+        followed,
+      })
+      return result
     })
     try {
       return await send()
@@ -176,11 +179,11 @@ export class WriteCapture {
 
   #stage(
     write: ModelWrite,
-    { result, rows }: { readonly result: unknown; readonly rows: readonly Values[] | undefined },
+    { result, told }: { readonly result: unknown; readonly told: Told },
     transaction: StagedTransaction | undefined,
   ): void {
     try {
-      const written = write.describe(result, rows)
+      const written = write.describe(result, told)
       if (written !== undefined) {
         this.#staged.stage(transaction, new WrittenRows(written, this.#context, this.#uncaptured))
       }
@@ -209,8 +212,12 @@ export class WriteCapture {
 
   #cascaded(model: ModelClass, verb: string, sql: string): readonly ModelClass[] {
     const { cascades } = this.#book
-    if (verb === 'update') return setsKey(sql, this.#book, model) ? cascades.onKeyChange(model) : []
-    if (verb === 'insert' && !/\bor\s+replace\b/i.test(sql)) return []
+    const isReplace = /\bor\s+replace\b/i.test(sql)
+    if (verb === 'update' || (verb === 'insert' && !isReplace)) {
+      const updates = verb === 'update' || /\bon\s+(duplicate|conflict)\b/i.test(sql)
+      const columns = updates ? this.#book.columnsOf(model).filter((column) => sets(sql, column)) : []
+      return cascades.onKeyChange(model, columns)
+    }
     return cascades.onDelete(model, verb === 'truncate' && /\bcascade\b/i.test(sql))
   }
 }
@@ -227,11 +234,13 @@ function isStable(transaction: QueryTransaction | null | undefined): boolean {
   return typeof level === 'string' && /^(repeatable read|serializable)$/i.test(level)
 }
 
-/** Whether an update may change the key; it rather says so once too often. */
-function setsKey(sql: string, book: ModelBook, model: ModelClass): boolean {
-  const assigned = new Set([...sql.matchAll(/["`[]?([\w$]+)["`\]]?\s*=/g)].map(([, name = '']) => name.toLowerCase()))
-  const [head = ''] = sql.split(/\bwhere\b/i)
-  return book.shapeOf(model).key.some(({ column }) => {
-    return assigned.has(column.toLowerCase()) && new RegExp(`\\b${column.replace(/\W/g, '\\$&')}\\b`, 'i').test(head)
+/** Whether a statement may change a column; it rather says so once too often. */
+function sets(sql: string, column: string): boolean {
+  const name = column.replace(/\W/g, '\\$&')
+  const assigned = new RegExp(`(^|[^\\w$])${name}["\`\\]]?\\s*=`, 'i')
+  const named = new RegExp(`(^|[^\\w$])${name}([^\\w$]|$)`, 'i')
+  return [...sql.matchAll(/\b(?:set|update)\b([^]*?)(?=\bwhere\b|$)/gi)].some(([, part = '']) => {
+    // Of a list of columns in brackets one may be it.
+    return assigned.test(part) || (/\)\s*=/.test(part) && named.test(part))
   })
 }

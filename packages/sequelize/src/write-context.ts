@@ -17,6 +17,8 @@ export interface WriteContext {
   readonly text: WriteText
   /** So many rows of a statement are named one by one; 0: no statement is asked for them. */
   readonly most: number
+  /** What the database writes by its foreign keys is found before it is written. */
+  readonly namesCascades: boolean
 }
 
 /** How many rows a statement has written; `undefined` if the result does not say. */

@@ -8,6 +8,7 @@ interface QueryGenerator {
   quoteTable(table: unknown): string
   quoteIdentifier(name: string): string
   whereQuery(where: unknown, options: object): string
+  getWhereConditions(where: unknown, table: null, model: ModelClass, options: object): string
   bindParam(bind: unknown[]): unknown
   escape(value: unknown, attribute?: object, options?: object): string
 }
@@ -34,8 +35,40 @@ export class WriteText {
     return names.map((name) => this.#generator.quoteIdentifier(name)).join(', ')
   }
 
-  /** The condition of an update or a deletion of MariaDB or MySQL, in a `select` that locks the rows. */
+  /** A transaction keeps others from writing only once it has written itself. */
+  get locksByWriting(): boolean {
+    return this.#sequelize.getDialect() === 'sqlite'
+  }
+
+  /** Writes nothing, and locks all. */
+  lockingWrite(table: Table): Sent {
+    return { sql: `DELETE FROM ${this.#generator.quoteTable(table)} WHERE 0` }
+  }
+
+  /** The condition of a deletion, or what may stand for it. */
+  condition(where: unknown, model: ModelClass): string {
+    return this.#generator.getWhereConditions(where, null, model, {})
+  }
+
+  /** Selects rows, and locks them where rows can be locked. */
   lockingSelect(
+    table: Table,
+    {
+      columns,
+      condition,
+      most,
+    }: { readonly columns: readonly string[]; readonly condition: string; readonly most: number },
+  ): Sent {
+    const where = condition === '' ? '' : ` WHERE ${condition}`
+    const from = `${this.columns(columns)} FROM ${this.#generator.quoteTable(table)}`
+    return { sql: `SELECT ${from}${where} LIMIT ${most + 1}${this.locksByWriting ? '' : ' FOR UPDATE'}` }
+  }
+
+  /**
+   * Selects and locks the rows of an update or a deletion of MariaDB or MySQL, each with the isolation level that the
+   * session has.
+   */
+  steadySelect(
     table: Table,
     { columns, where, most }: { readonly columns: readonly string[]; readonly where: unknown; readonly most: number },
   ): Sent {

@@ -14,6 +14,8 @@ export interface Written {
   readonly columnValues: (column: string) => readonly unknown[] | undefined
   /** Models of which the database may have written rows by itself. */
   readonly cascaded?: readonly ModelClass[]
+  /** The rows that the database has written by itself, where they are known. */
+  readonly followed?: readonly Written[]
 }
 
 /**
@@ -25,10 +27,11 @@ export class WrittenRows implements StagedWrite {
   readonly #uncaptured: UncapturedWrites
   readonly #ends: readonly RecordWrite[]
   readonly #coarse: readonly string[]
+  readonly #followed: readonly WrittenRows[]
 
   constructor(written: Written, context: WriteContext, uncaptured: UncapturedWrites) {
     const { book } = context
-    const { shape, records, cascaded = [], columnValues } = written
+    const { shape, records, cascaded = [], followed = [], columnValues } = written
     const ends: RecordWrite[] = []
     const coarse = new Set(book.entitiesOf(cascaded))
     for (const { entity, field, shape: target } of book.endsOf(shape.model)) {
@@ -45,6 +48,7 @@ export class WrittenRows implements StagedWrite {
     this.#uncaptured = uncaptured
     this.#ends = ends
     this.#coarse = [...coarse]
+    this.#followed = followed.map((one) => new WrittenRows(one, context, uncaptured))
   }
 
   addTo(log: ChangeLog): void {
@@ -52,6 +56,8 @@ export class WrittenRows implements StagedWrite {
     if (records?.length === 0) return
     if (records === undefined) this.#uncaptured.count(`${verb} ${shape.entity}`, 'coarse')
     for (const entity of this.#coarse) log.addCoarse(entity)
+    // The deepest first: what is deleted may be an end of rows that go with it.
+    for (const one of this.#followed.toReversed()) one.addTo(log)
     for (const record of records ?? []) log.add({ ...record, entity: shape.entity })
     for (const end of this.#ends) log.add(end)
   }

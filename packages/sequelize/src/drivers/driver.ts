@@ -18,6 +18,10 @@ export type CarryOut = (sent: Sent, send: () => Promise<unknown>) => Promise<unk
 
 /** What has to be known of a driver to ask a statement for more than Sequelize does, and to hide that from Sequelize. */
 export interface Driver {
+  /** After a failed statement of a transaction each other one fails too, and says nothing of the reason. */
+  readonly failsAsAWhole: boolean
+  /** Statements outside of transactions share one connection, so that no transaction may be begun on it. */
+  readonly sharesConnection: boolean
   /**
    * A stand-in for the connection, for one statement of Sequelize: it hands that to `carryOut` and Sequelize what this
    * answers or throws. `carryOut` is called before the driver is, and may call the driver at once.

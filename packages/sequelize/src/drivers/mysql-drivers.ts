@@ -13,6 +13,9 @@ class ResultSetHeader {
 }
 
 const common = {
+  failsAsAWhole: false,
+  sharesConnection: false,
+
   /** Only inserts whose keys the database makes are asked for rows: the first is what the driver calls `insertId`. */
   resultOf: ({ raw, count }) => new ResultSetHeader(count, Number(raw ?? 0)),
   clean: resay,

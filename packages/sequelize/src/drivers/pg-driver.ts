@@ -19,6 +19,9 @@ type PgQueryClass = new (config: object, callback: Callback) => PgQuery
 
 /** The driver `pg` of PostgreSQL. */
 export const pgDriver: Driver = {
+  failsAsAWhole: true,
+  sharesConnection: false,
+
   standIn(connection, carryOut) {
     const target = connection as PgConnection
     return standInFor(connection, {

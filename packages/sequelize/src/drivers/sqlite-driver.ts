@@ -20,20 +20,25 @@ interface Raw {
 
 /** The driver `sqlite3`, and what is made like it. */
 export const sqliteDriver: Driver = {
+  failsAsAWhole: false,
+  sharesConnection: true,
+
   standIn(connection, carryOut) {
     const target = connection as SqliteConnection
-    return standInFor(connection, {
-      run(sql: string, parameters: unknown, callback: Callback) {
-        const send = async () => call(target, 'run', sql, parameters)
-        void tell(carryOut({ sql, parameters }, send), {
-          done(result) {
-            const { statement, rows } = result as Raw
-            callback.call(statement, null, rows)
-          },
-          failed: (error) => callback.call({}, error),
-        })
-      },
-    })
+    const carry = (method: 'run' | 'all') => (sql: string, parameters: unknown, callback?: Callback) => {
+      // What Sequelize asks of the table before it sends the statement.
+      if (callback === undefined) return target[method](sql, parameters)
+      const send = async () => call(target, method, sql, parameters)
+      void tell(carryOut({ sql, parameters }, send), {
+        done(result) {
+          const { statement, rows } = result as Raw
+          callback.call(statement, null, rows)
+        },
+        failed: (error) => callback.call({}, error),
+      })
+      return target
+    }
+    return standInFor(connection, { run: carry('run'), all: carry('all') })
   },
 
   async rows(connection, { sql, parameters }, most) {
