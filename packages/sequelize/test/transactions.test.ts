@@ -1,26 +1,11 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { thing } from '@rtapi/testing'
 import { Sequelize, Transaction } from 'sequelize'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { namespace } from './support/cls-namespace.ts'
 import { type DatabaseName, missing } from './support/databases.ts'
 import { type Watched, watch } from './support/recording.ts'
 
 const everywhere: readonly DatabaseName[] = ['sqlite', 'postgres', 'mariadb', 'mysql']
-
-/** What `Sequelize.useCLS` asks for, on the storage of Node. */
-function namespace() {
-  const storage = new AsyncLocalStorage<Map<string, unknown>>()
-  const copy = () => new Map(storage.getStore())
-  return {
-    get: (key: string) => storage.getStore()?.get(key),
-    set: (key: string, value: unknown) => void storage.getStore()?.set(key, value),
-    run: (work: (context: unknown) => void) => storage.run(copy(), () => work(storage.getStore())),
-    bind: (work: (...args: unknown[]) => unknown) => {
-      const context = copy()
-      return (...args: unknown[]) => storage.run(context, () => work(...args))
-    },
-  }
-}
 
 describe.each(everywhere)('on %s', async (name) => {
   const reason = await missing(name)
