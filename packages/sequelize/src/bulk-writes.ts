@@ -27,25 +27,21 @@ interface BulkInsert {
 
 /** Whether the records of an insert can be known only if the database is asked for them. */
 export function asksInserted(context: WriteContext, model: ModelClass, { records, options }: BulkInsert): boolean {
-  const { updated, movesKey, isReturned } = options
+  const { updated, movesKey, isReturned, ignoresConflicts } = options
   if (movesKey || (context.returnsRows && isReturned)) return false
   const shape = context.book.shapeOf(model)
-  return updated.length > 0 ? !isKeyGiven(context, model, records) : keysIn(shape, records).includes(undefined)
+  if (updated.length > 0) return !isKeyGiven(context, model, records)
+  // Some of them may be left out.
+  return ignoresConflicts || keysIn(shape, records).includes(undefined)
 }
 
 /**
  * What the insert of many rows has written.
- * @param write.rows - those which the database was asked for.
  */
 export function bulkInserted(
   context: WriteContext,
   model: ModelClass,
-  {
-    records,
-    options,
-    result,
-    rows: told,
-  }: BulkInsert & { readonly result: unknown; readonly rows: readonly Values[] | undefined },
+  { records, options, result, told }: BulkInsert & { readonly result: unknown; readonly told: Told },
 ): Written | undefined {
   if (affectedRows(result) === 0) return undefined
   const shape = context.book.shapeOf(model)
@@ -57,14 +53,15 @@ export function bulkInserted(
     !updates || (!movesKey && (isReturned || (isKeyedAlone(model, records) && !isFoundLoosely(shape, context))))
   const keys = isCertain && Array.isArray(rows) ? keysIn(shape, rows as readonly Values[]) : [undefined]
   // Without its row nobody knows whether a record was there before.
-  const action = !updates && (isReturned || !ignoresConflicts) ? 'create' : 'update'
+  const isNew = isReturned || told.isReturned === true || !ignoresConflicts
+  const action = !updates && isNew ? 'create' : 'update'
   const known = keys.filter((key) => key !== undefined)
-  const named = known.length === keys.length ? known : keysOfTold(shape, told)
+  const named = keysOfTold(shape, told.rows) ?? (known.length === keys.length ? known : undefined)
   return {
     verb: 'insert',
     shape,
     records: named?.map((key) => ({ key, action })),
-    columnValues: (column) => allKnown([...records, ...toldOf(told, column)].map((record) => record[column])),
+    columnValues: (column) => allKnown([...records, ...toldOf(told.rows, column)].map((record) => record[column])),
     cascaded: context.book.cascades.onKeyChange(model, movesKey ? updated : withoutKey(shape, updated)),
   }
 }

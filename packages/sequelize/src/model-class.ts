@@ -32,8 +32,13 @@ interface Internals {
   readonly _timestampAttributes?: Readonly<Partial<Record<'createdAt' | 'updatedAt' | 'deletedAt', string>>>
   readonly _versionAttribute?: string | false
   readonly _scope?: Scope
-  readonly uniqueKeys?: Readonly<Record<string, { readonly fields?: readonly unknown[] }>>
-  readonly _indexes?: readonly { readonly unique?: boolean; readonly fields?: readonly unknown[] }[]
+  readonly uniqueKeys?: Readonly<Record<string, DeclaredIndex & { readonly customIndex?: boolean }>>
+  readonly _indexes?: readonly (DeclaredIndex & { readonly unique?: boolean })[]
+}
+
+interface DeclaredIndex {
+  readonly name?: string | false
+  readonly fields?: readonly unknown[]
 }
 
 function internalsOf(model: ModelClass): Internals {
@@ -62,11 +67,30 @@ export function scopeOf(model: ModelClass): Scope {
   return internalsOf(model)._scope ?? (model.options.defaultScope as Scope | undefined) ?? {}
 }
 
+/** A unique key or index besides the primary key. */
+export interface UniqueIndex {
+  /** What the database calls it, if Sequelize has made it; '' if that is not known. */
+  readonly name: string
+  /** Its columns; '' for what is none. */
+  readonly columns: readonly string[]
+}
+
+/** The unique keys and indexes of a model, as far as it declares them. */
+export function uniqueIndexesOf(model: ModelClass): readonly UniqueIndex[] {
+  const { uniqueKeys = {}, _indexes = [] } = internalsOf(model)
+  const columnsOf = ({ fields = [] }: DeclaredIndex) => fields.map((field) => (typeof field === 'string' ? field : ''))
+  const keys = Object.values(uniqueKeys).map((key) => {
+    const columns = columnsOf(key)
+    // What is unique by the declaration of its column is called like that.
+    return { name: (key.customIndex === true ? key.name || '' : columns[0]) ?? '', columns }
+  })
+  const indexes = _indexes.filter((index) => index.unique === true)
+  return [...keys, ...indexes.map((index) => ({ name: index.name || '', columns: columnsOf(index) }))]
+}
+
 /** The columns of each unique key and index besides the primary key, as far as the model declares them. */
 export function uniqueColumnsOf(model: ModelClass): readonly (readonly string[])[] {
-  const { uniqueKeys = {}, _indexes = [] } = internalsOf(model)
-  const unique = [...Object.values(uniqueKeys), ..._indexes.filter((index) => index.unique === true)]
-  return unique.map(({ fields = [] }) => fields.map((field) => (typeof field === 'string' ? field : '')))
+  return uniqueIndexesOf(model).map(({ columns }) => columns)
 }
 
 /** The name of the table, and the schema it is in. */

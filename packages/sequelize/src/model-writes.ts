@@ -92,7 +92,7 @@ export const modelWrites: Readonly<Record<string, ReadArguments>> = {
     const request = asksInserted(context, model, write)
       ? requestOfInsert(context, model, { table, ...write, conflicts: conflictsOf(options) })
       : undefined
-    return { model, request, describe: (result, { rows }) => bulkInserted(context, model, { ...write, result, rows }) }
+    return { model, request, describe: (result, told) => bulkInserted(context, model, { ...write, result, told }) }
   },
   bulkUpdate(context, [table, given, where, options]) {
     const { model, limit, returning } = optionsOf(options)

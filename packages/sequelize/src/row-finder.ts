@@ -71,7 +71,7 @@ export class RowFinder {
       this.#unreturning.add(verbOf(sent))
       return found
     }
-    return { result: this.#driver.resultOf(answer), rows: answer.rows }
+    return { result: this.#driver.resultOf(answer), rows: answer.rows, isReturned: true }
   }
 
   async #selecting(sending: Sending): Promise<Found> {

@@ -23,6 +23,8 @@ export interface Found {
   readonly result: unknown
   /** The rows, as lists of the values of the columns; `undefined` if they are not known. */
   readonly rows: readonly (readonly unknown[])[] | undefined
+  /** The statement itself has returned them, so that it has written all of them. */
+  readonly isReturned?: boolean
   /** What the database has written by itself; `undefined` if that is not known. */
   readonly followed?: Followed | undefined
 }
@@ -31,6 +33,8 @@ export interface Found {
 export interface Told {
   /** The rows that were asked for; absent: they are not known. */
   readonly rows?: readonly Values[] | undefined
+  /** Each of them was written; else some may only have been met. */
+  readonly isReturned?: boolean | undefined
   /** What the database has written by itself; absent: it is not known. */
   readonly followed?: Followed | undefined
 }

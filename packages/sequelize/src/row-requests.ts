@@ -1,4 +1,4 @@
-import { type ModelClass, isExpression, uniqueColumnsOf } from './model-class.ts'
+import { type ModelClass, isExpression, uniqueIndexesOf } from './model-class.ts'
 import type { Field, ModelShape } from './model-shape.ts'
 import { keysInWhere } from './record-keys.ts'
 import type { RowRequest } from './row-request.ts'
@@ -25,8 +25,10 @@ export function requestOfUpdate(
   const shape = context.book.shapeOf(model)
   // The old keys are not in the rows.
   if (shape.key.some(({ column }) => column in write.values)) return undefined
-  if (keysInWhere(context, shape, write.where) !== undefined && hasKnownEnds(context, shape, write.where))
-    return undefined
+  const keys = keysInWhere(context, shape, write.where)
+  // Of several keys not each must have been found, which is asked only where it costs nothing.
+  const isKnown = keys !== undefined && (keys.length === 1 || context.returning === 'mysql')
+  if (isKnown && hasKnownEnds(context, shape, write.where)) return undefined
   return requestOf(context, shape, { verb: 'update', ...write })
 }
 
@@ -65,31 +67,27 @@ export function requestOfInsert(
   const isGiven = (names: readonly string[]) => (record: Values) => names.every((name) => isValue(record[name]))
   const keys = shape.key.map(({ column }) => column)
   const given = records.filter(isGiven(keys)).length
-  const sets = uniqueColumnsOf(model).filter((names) => names.length > 0 && records.some(isGiven(names)))
+  const indexes = uniqueIndexesOf(model).filter(
+    ({ columns: names }) => names.length > 0 && records.some(isGiven(names)),
+  )
+  const [index] = indexes
   // From the rows alone can be told how many there are, and the first key that the database has made.
   const isTold =
     conflicts === 'upsert'
-      ? given + sets.length === 0
+      ? given + indexes.length === 0
       : given === records.length || (given === 0 && conflicts !== 'update')
   const isFindable =
+    index !== undefined &&
+    indexes.length === 1 &&
+    index.name !== '' &&
     conflicts !== 'fail' &&
     given === 0 &&
     records.length <= most &&
-    sets.length > 0 &&
-    sets.every((names) => records.every(isGiven(names))) &&
-    sets.flat().every((column) => isKept(context, shape, { column, records }))
-  return {
-    columns,
-    returning: isTold,
-    ...(isFindable
-      ? {
-          after: {
-            select: () => text.selectAmong(table, { model, columns, sets, records, most }),
-            least: records.length,
-          },
-        }
-      : {}),
-  }
+    records.every(isGiven(index.columns)) &&
+    index.columns.every((column) => isKept(context, shape, { column, records }))
+  if (!isFindable) return { columns, returning: isTold }
+  const select = () => text.selectAmong(table, { model, columns, index, records, most })
+  return { columns, returning: isTold, after: { select, least: records.length } }
 }
 
 function requestOf(

@@ -163,9 +163,10 @@ export class WriteCapture {
       isStable: isStable(options?.transaction),
     }
     query.connection = this.#driver.standIn(connection, async (sent, sendAsIs) => {
-      const { result, rows, followed } = await this.#finder.send({ ...sending, sent, send: sendAsIs })
+      const { result, rows, isReturned, followed } = await this.#finder.send({ ...sending, sent, send: sendAsIs })
       told({
         rows: rows?.map((row) => Object.fromEntries(request?.columns.map((column, i) => [column, row[i]]) ?? [])),
+        isReturned,
         followed,
       })
       return result

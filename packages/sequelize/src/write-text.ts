@@ -1,6 +1,6 @@
 import type { Sequelize } from 'sequelize'
 import type { Sent } from './drivers/driver.ts'
-import { type ModelClass, attributesOf } from './model-class.ts'
+import { type ModelClass, type UniqueIndex, attributesOf } from './model-class.ts'
 import type { Values } from './write-context.ts'
 
 /** What is used of the generator of SQL of a dialect. */
@@ -80,34 +80,36 @@ export class WriteText {
     return this.#bound(text, bind)
   }
 
-  /** Selects the rows that hold, in one of these sets of columns, the values of one of the records. */
+  /**
+   * Selects the rows of MariaDB or MySQL that hold in the columns of an index the values of one of the records. It reads
+   * what is there now, and locks what it reads: with another index, or none, that could be all of the table.
+   */
   selectAmong(
     table: Table,
     {
       model,
       columns,
-      sets,
+      index,
       records,
       most,
     }: {
       readonly model: ModelClass
       readonly columns: readonly string[]
-      readonly sets: readonly (readonly string[])[]
+      readonly index: UniqueIndex
       readonly records: readonly Values[]
       readonly most: number
     },
   ): Sent {
+    const generator = this.#generator
     const attributes = new Map(attributesOf(model).map(([, attribute]) => [attribute.field, attribute]))
-    const tuple = (names: readonly string[], valueOf: (name: string) => string) =>
-      names.length === 1 && names[0] !== undefined ? valueOf(names[0]) : `(${names.map(valueOf).join(', ')})`
-    const conditions = sets.map((names) => {
-      const values = records.map((record) =>
-        tuple(names, (name) => this.#generator.escape(record[name], attributes.get(name), { context: 'INSERT' })),
-      )
-      return `${tuple(names, (name) => this.#generator.quoteIdentifier(name))} IN (${values.join(', ')})`
-    })
-    const from = `${this.columns(columns)} FROM ${this.#generator.quoteTable(table)}`
-    return { sql: `SELECT ${from} WHERE ${conditions.join(' OR ')} LIMIT ${most + 1} LOCK IN SHARE MODE` }
+    const tuple = (valueOf: (name: string) => string) => `(${index.columns.map(valueOf).join(', ')})`
+    const values = records.map((record) =>
+      tuple((name) => generator.escape(record[name], attributes.get(name), { context: 'INSERT' })),
+    )
+    const from = `${generator.quoteTable(table)} FORCE INDEX (${generator.quoteIdentifier(index.name)})`
+    const condition = `${tuple((name) => generator.quoteIdentifier(name))} IN (${values.join(', ')})`
+    const limit = `LIMIT ${most + 1} LOCK IN SHARE MODE`
+    return { sql: `SELECT ${this.columns(columns)} FROM ${from} WHERE ${condition} ${limit}` }
   }
 
   #bound(text: string, bind: unknown[]): Sent {

@@ -106,7 +106,8 @@ function subjectOf(
         work({ sequelize, models, options: isLocal ? {} : { transaction } }),
       )
     },
-    separate: options.separate ?? options.name !== 'sqlite',
+    // MariaDB and MySQL lock deleted records too, until they are purged some time later: what waits for what is chance.
+    separate: options.separate ?? options.name === 'postgres',
     ...(committed && { committed }),
   }
 }
@@ -271,9 +272,24 @@ async function openWatched(name: DatabaseName): Promise<Subject> {
   }
   await live.changes().start((batch) => {
     batches.push(batch)
-    subject.announced.receive(batch)
+    subject.announced.receive(claimsOf(batch, name))
   })
   return subject
+}
+
+/**
+ * What a batch says of records. Where all of an entity may have changed it says nothing for certain; and on MariaDB and
+ * MySQL an update by several keys says of each that it may have been changed, if it was there.
+ */
+function claimsOf({ tx, changes }: ChangeBatch, name: DatabaseName): ChangeBatch {
+  const coarse = new Set(changes.flatMap((change) => (change.type === 'coarse' ? [change.entity] : [])))
+  const isMysql = name === 'mariadb' || name === 'mysql'
+  const claims = changes.filter((change) => {
+    if (change.type === 'coarse') return true
+    if (isMysql && change.action === 'update' && change.after === undefined) return false
+    return !coarse.has(change.entity)
+  })
+  return { tx, changes: claims }
 }
 
 /** Empties all tables, through the adapter, so that the views hear of it, and begins keys anew. */
@@ -285,7 +301,20 @@ async function empty({ sequelize, models }: TestDatabase, name: DatabaseName): P
   for (const model of [Shelf, Thing]) {
     const table = sequelize.getQueryInterface().quoteIdentifier(model.tableName)
     if (name === 'postgres') await sequelize.query(`alter sequence ${model.tableName}_id_seq restart with 1000`)
-    if (name === 'mariadb' || name === 'mysql') await sequelize.query(`alter table ${table} auto_increment = 1000`)
+    if (name === 'mariadb' || name === 'mysql')
+      await untilUnlocked(() => sequelize.query(`alter table ${table} auto_increment = 1000`))
     if (name === 'sqlite') await sequelize.query(`delete from sqlite_sequence where name = '${model.tableName}'`)
+  }
+}
+
+/** Views may still be reading the table. */
+async function untilUnlocked(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 100; ; tries--) {
+    try {
+      await work()
+      return
+    } catch (error) {
+      if (tries === 0) throw error
+    }
   }
 }

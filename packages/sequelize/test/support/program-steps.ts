@@ -206,6 +206,8 @@ function named(error: unknown): Error {
   const { name, message, sql } = error as Error & { readonly sql?: unknown }
   const text = `${name}: ${message} ${typeof sql === 'string' ? sql : ''}`
   const same = text
+    // A driver names the values of the statement, which may be those of the one that looked for its records.
+    .replace(/ - parameters:\[[^\]]*\]/g, '')
     .replace(/conn:\d+/g, 'conn')
     .replace(/rtapi_\w+/g, 'database')
     .replace(/\d{4}-\d\d-\d\d[^,)']*/g, 'now')
