@@ -6,6 +6,7 @@ import {
   connect,
   runRandomProgram,
   seedsFrom,
+  thing,
 } from '@rtapi/testing'
 import { type Model, type ModelStatic, Sequelize, type Transaction } from 'sequelize'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -16,7 +17,7 @@ import type { TestModels } from './support/models.ts'
 import { type ProgramWriter, programSteps } from './support/program-steps.ts'
 
 const everywhere: readonly DatabaseName[] = ['sqlite', 'postgres', 'mariadb', 'mysql']
-const seeds = seedsFrom(process.env['SEEDS'], [1, 2, 3, 4])
+const seeds = seedsFrom(process.env['SEEDS'], [8, 9, 14])
 const watched = ['Thing', 'Shelf', 'Item', 'Mark', 'Note', 'Box', 'Label', 'BoxLabel', 'Draft', 'Sample'] as const
 const MINUTES = 60_000
 
@@ -59,7 +60,7 @@ describe.each(everywhere)('on %s', async (name) => {
       'seed %i: nothing is missed, and nothing is otherwise than without the adapter',
       async (seed) => {
         if (seed % 2 === 0) Sequelize.useCLS(namespace())
-        await Promise.all([empty(watchedHere, name), empty(alone, name)])
+        await Promise.all([begin(watchedHere, name), begin(alone, name)])
         const check = checker(watchedHere)
         await check.begin()
         const [log, plain] = [
@@ -78,7 +79,7 @@ describe.each(everywhere)('on %s', async (name) => {
     test.each(seeds.slice(0, Math.ceil(seeds.length / 2)))(
       'seed %i: two writers at once',
       async (seed) => {
-        await empty(watchedHere, name)
+        await begin(watchedHere, name)
         const check = checker(watchedHere, { anyOrder: true })
         await check.begin()
         const subject = subjectOf(watchedHere, { name, separate: false })
@@ -292,6 +293,11 @@ function claimsOf({ tx, changes }: ChangeBatch, name: DatabaseName): ChangeBatch
   return { tx, changes: claims }
 }
 
+async function begin(database: TestDatabase, name: DatabaseName): Promise<void> {
+  await empty(database, name)
+  await fill(database)
+}
+
 /** Empties all tables, through the adapter, so that the views hear of it, and begins keys anew. */
 async function empty({ sequelize, models }: TestDatabase, name: DatabaseName): Promise<void> {
   const { Mark, Item, Note, Shelf, BoxLabel, Box, Label, Draft, Sample, Thing } = models
@@ -305,6 +311,25 @@ async function empty({ sequelize, models }: TestDatabase, name: DatabaseName): P
       await untilUnlocked(() => sequelize.query(`alter table ${table} auto_increment = 1000`))
     if (name === 'sqlite') await sequelize.query(`delete from sqlite_sequence where name = '${model.tableName}'`)
   }
+}
+
+/** Some records of each kind, so that most calls find what they write to. */
+async function fill({ models }: TestDatabase): Promise<void> {
+  const { Mark, Item, Note, Shelf, BoxLabel, Box, Label, Draft, Sample, Thing } = models
+  const three = [1, 2, 3]
+  const owners = ['ann', 'bob', 'cy']
+  await Thing.bulkCreate(
+    three.map((id) => ({ ...thing({ id, owner: owners[id - 1] ?? null, code: id === 3 ? 'a' : null }), version: id })),
+  )
+  await Shelf.bulkCreate(three.map((id) => ({ id, name: owners[id - 1] })))
+  await Item.bulkCreate(three.map((id) => ({ id, shelfId: id })))
+  await Mark.bulkCreate(three.map((id) => ({ id, itemId: id })))
+  await Note.bulkCreate(three.map((id) => ({ id, text: 'a', shelfId: id })))
+  await Box.bulkCreate(three.map((id) => ({ id })))
+  await Label.bulkCreate(three.map((id) => ({ id })))
+  await BoxLabel.bulkCreate(three.map((id) => ({ boxId: id, labelId: 1 })))
+  await Draft.bulkCreate(three.map((id) => ({ id, text: owners[id - 1] })))
+  await Sample.bulkCreate(owners.map((name) => ({ name })))
 }
 
 /** Views may still be reading the table. */

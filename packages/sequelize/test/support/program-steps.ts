@@ -129,10 +129,8 @@ const related: Readonly<Record<string, Run>> = {
   createMark: async ({ models: { Mark }, options }, random) =>
     row(await Mark.create({ id: id(random), itemId: id(random) }, options)),
   insertShelves: async ({ models: { Shelf }, options }, random) => {
-    await Shelf.bulkCreate([{ name: owner(random) }, { name: owner(random) }], {
-      ...options,
-      returning: random.chance(0.5),
-    })
+    const records = [{ name: owner(random) }, { name: owner(random) }]
+    return rows(await Shelf.bulkCreate(records, { ...options, returning: random.chance(0.5) }))
   },
   moveItems: async ({ models: { Item }, options }, random) =>
     Item.update({ shelfId: id(random) }, { where: { shelfId: id(random) }, ...options }),
