@@ -128,6 +128,132 @@ export function writePaths(database: DatabaseName): Paths {
         return [{ key: 1, action: 'delete' }]
       },
     },
+    bulkInsertOfThousands: {
+      // Their keys are in hand.
+      as: 'captured',
+      async run({ models: { Note }, options }) {
+        const keys = Array.from({ length: 2_000 }, (_, i) => i + 1)
+        await Note.bulkCreate(
+          keys.map((id) => ({ id })),
+          options,
+        )
+        return keys.map((key) => ({ entity: 'Note', key, action: 'create' as const }))
+      },
+    },
+    bulkUpdateOfHundreds: {
+      as: 'captured',
+      prepare: prepareNotes(900),
+      async run({ models: { Note }, options }) {
+        await Note.update({ text: 'new' }, { where: { text: 'old' }, ...options })
+        return Array.from({ length: 900 }, (_, i) => ({ entity: 'Note', key: i + 1, action: 'update' as const }))
+      },
+    },
+    bulkDeleteOfThousands: {
+      // More than are named one by one.
+      as: 'coarse',
+      prepare: prepareNotes(2_000),
+      async run({ models: { Note }, options }) {
+        await Note.destroy({ where: { text: 'old' }, ...options })
+        return [{ entity: 'Note', key: 1, action: 'delete' }]
+      },
+    },
+    bulkUpdateOfAll: {
+      as: 'coarse',
+      async run({ models: { Thing }, options }) {
+        await Thing.update({ done: true }, { where: {}, ...options })
+        return [{ key: 1 }, { key: 2 }, { key: 3 }]
+      },
+    },
+    bulkUpdateByExpression: {
+      // What it comes to may differ from the selection to the update.
+      as: isMysql ? 'coarse' : 'captured',
+      async run({ models: { Thing }, options }) {
+        await Thing.update({ done: true }, { where: literal("text = 'one' or id = 2"), ...options })
+        return [{ key: 1 }, { key: 2 }]
+      },
+    },
+    bulkUpdateByOtherTexts: {
+      // The condition writes the key otherwise than the record.
+      as: 'captured',
+      prepare: async ({ models: { Sample } }) => void (await Sample.create({ name: 'a' })),
+      async run({ models: { Sample }, options }) {
+        await Sample.update(
+          { memo: 'new' },
+          { where: { name: { [Op.in]: isMysql ? ['A', 'b'] : ['a', 'b'] } }, ...options },
+        )
+        return [{ entity: 'Sample', key: 'a', action: 'update' }]
+      },
+    },
+    bulkDeleteLimited: {
+      as: 'captured',
+      async run({ models: { Thing }, options }) {
+        await Thing.destroy({ where: { text: ['one', 'four'] }, limit: 1, ...options })
+        return [{ key: 1, action: 'delete' }]
+      },
+    },
+    bulkUpdateOfCompositeKeys: {
+      as: 'captured',
+      prepare: prepareLabels,
+      async run({ models: { BoxLabel }, options }) {
+        await BoxLabel.update({ note: 'new' }, { where: { note: null as never, boxId: { [Op.gte]: 1 } }, ...options })
+        return [
+          { entity: 'BoxLabel', key: [1, 1], action: 'update' },
+          { entity: 'Box', key: 1, action: 'update' },
+          { entity: 'Label', key: 1, action: 'update' },
+        ]
+      },
+    },
+    bulkInsertIgnoringConflictsOfGeneratedKeys: {
+      as: 'captured',
+      async run({ models: { Thing }, options }) {
+        await Thing.update({ code: 'A' }, { where: { id: 1 }, ...options })
+        const { id: _, ...rest } = row(0)
+        const records = ['A', 'B'].map((code) => ({ ...rest, code }))
+        await Thing.bulkCreate(records, { ...options, ignoreDuplicates: true })
+        const made = await Thing.findOne({ where: { code: 'B' }, ...options, rejectOnEmpty: true })
+        return [{ key: 1, action: 'update' }, { key: made.get('id') as number }]
+      },
+    },
+    bulkInsertUpdatingConflictsOfGeneratedKeys: {
+      as: 'captured',
+      async run({ models: { Thing }, options }) {
+        await Thing.update({ code: 'A' }, { where: { id: 1 }, ...options })
+        const { id: _, ...rest } = row(0, { text: 'new' })
+        const records = ['A', 'B'].map((code) => ({ ...rest, code }))
+        await Thing.bulkCreate(records, { ...options, updateOnDuplicate: ['text'] as never[] })
+        const made = await Thing.findOne({ where: { code: 'B' }, ...options, rejectOnEmpty: true })
+        return [{ key: 1 }, { key: made.get('id') as number }]
+      },
+    },
+    bulkInsertOfSomeGeneratedKeys: {
+      // MariaDB and MySQL say which key they have made first, but not of which record.
+      as: isMysql ? 'coarse' : 'captured',
+      async run({ models: { Shelf }, options }) {
+        await Shelf.bulkCreate([{ id: 1, name: 'a' }, { name: 'b' }], options)
+        const made = await Shelf.findOne({ where: { name: 'b' }, ...options, rejectOnEmpty: true })
+        return [
+          { entity: 'Shelf', key: 1, action: 'create' },
+          { entity: 'Shelf', key: made.get('id') as number, action: 'create' },
+        ]
+      },
+    },
+    bulkInsertAnsweringNothing: {
+      as: 'captured',
+      async run({ models: { Shelf }, options }) {
+        await Shelf.bulkCreate([{ name: 'a' }], { ...options, returning: false })
+        const made = await Shelf.findOne({ where: { name: 'a' }, ...options, rejectOnEmpty: true })
+        return [{ entity: 'Shelf', key: made.get('id') as number, action: 'create' }]
+      },
+    },
+    upsertWithBothKeys: {
+      // MariaDB and MySQL would give the key to a row that conflicts by the other one.
+      as: isMysql ? 'coarse' : 'captured',
+      async run({ models: { Thing }, options }) {
+        await Thing.update({ code: 'A' }, { where: { id: 1 }, ...options })
+        await Thing.upsert(row(1, { code: 'A', text: 'new' }), options)
+        return [{ key: 1, action: 'update' }]
+      },
+    },
     upsertNew: {
       as: 'captured',
       async run({ models: { Thing }, options }) {
@@ -347,6 +473,28 @@ export function writePaths(database: DatabaseName): Paths {
         ]
       },
     },
+    softDeleteByCondition: {
+      as: 'captured',
+      prepare: async ({ models: { Draft } }) => void (await Draft.bulkCreate([1, 2].map((id) => ({ id, text: 'a' })))),
+      async run({ models: { Draft }, options }) {
+        await Draft.destroy({ where: { text: 'a' }, ...options })
+        return [
+          { entity: 'Draft', key: 1, action: 'update' },
+          { entity: 'Draft', key: 2, action: 'update' },
+        ]
+      },
+    },
+    restoreByCondition: {
+      as: 'captured',
+      async prepare({ models: { Draft } }) {
+        await Draft.bulkCreate([1, 2].map((id) => ({ id, text: 'a' })))
+        await Draft.destroy({ where: { id: 2 } })
+      },
+      async run({ models: { Draft }, options }) {
+        await Draft.restore({ where: { text: 'a', deletedAt: { [Op.ne]: null } as never }, ...options })
+        return [{ entity: 'Draft', key: 2, action: 'update' }]
+      },
+    },
     softDelete: {
       as: 'captured',
       prepare: async ({ models: { Draft } }) => void (await Draft.bulkCreate([1, 2].map((id) => ({ id, text: 'a' })))),
@@ -450,6 +598,12 @@ export function writePaths(database: DatabaseName): Paths {
         return ['Shelf', 'Item', 'Mark', 'Note'].map((entity) => ({ entity, key: 1 }))
       },
     },
+  }
+}
+
+function prepareNotes(count: number) {
+  return async ({ models: { Note } }: SequelizeWriter): Promise<void> => {
+    await Note.bulkCreate(Array.from({ length: count }, (_, i) => ({ id: i + 1, text: 'old' })))
   }
 }
 
