@@ -41,9 +41,6 @@ export class RowFinder {
 
   /** Sends the statement in the way which the request makes possible. */
   async send(sending: Sending): Promise<Found> {
-    const { sent } = sending
-    // Another source on the same Sequelize has asked already.
-    if (sent.sql.includes(RETURNING)) return { result: await sending.send(), rows: undefined }
     // On SQLite the connection outside of transactions is shared.
     if (sending.follow !== undefined && (sending.isInTransaction || !this.#driver.sharesConnection))
       return this.#inTransaction(sending, (inside) => this.#following(inside))

@@ -9,7 +9,7 @@ import {
   opaqueVerbs,
   readWrites,
 } from '@rtapi/sql'
-import type { Driver } from './drivers/driver.ts'
+import { type Driver, isStandIn } from './drivers/driver.ts'
 import type { ModelBook } from './model-book.ts'
 import type { ModelClass } from './model-class.ts'
 import { type ModelWrite, modelWrites } from './model-writes.ts'
@@ -131,7 +131,8 @@ export class WriteCapture {
       running.done = true
       this.#stage(write, { result, told }, transaction)
     }
-    if ((write.request ?? write.follow) === undefined || isSpecial(query.options)) return { written }
+    const isAsked = (write.request ?? write.follow) !== undefined
+    if (!isAsked || isSpecial(query.options) || isStandIn(query.connection)) return { written }
     return {
       written,
       send: async (isInTransaction, send) =>

@@ -491,7 +491,7 @@ export function writePaths(database: DatabaseName): Paths {
         await Draft.destroy({ where: { id: 2 } })
       },
       async run({ models: { Draft }, options }) {
-        await Draft.restore({ where: { text: 'a', deletedAt: { [Op.ne]: null } as never }, ...options })
+        await Draft.restore({ where: { text: 'a', deletedAt: { [Op.ne]: null } }, ...options })
         return [{ entity: 'Draft', key: 2, action: 'update' }]
       },
     },
