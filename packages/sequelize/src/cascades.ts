@@ -51,11 +51,14 @@ export class Cascades {
    * The foreign keys by which the database changes rows when these columns of a row of this model are changed.
    * @param columns - by their names in the table. @default those of the key
    */
-  keysFollowingChange(model: ModelClass, columns: readonly string[] = keyColumnsOf(model)): readonly ForeignKey[] {
+  keysFollowingChange(model: ModelClass, columns?: readonly string[]): readonly ForeignKey[] {
+    const keys = this.#keysOf(model)
+    if (keys.length === 0) return keys
     const key = keyColumnsOf(model)
-    return this.#keysOf(model).filter(({ target, onUpdate }) => {
+    const changed = columns ?? key
+    return keys.filter(({ target, onUpdate }) => {
       const targets = target === undefined ? key : [target]
-      return WRITES.test(onUpdate) && targets.some((column) => columns.includes(column))
+      return WRITES.test(onUpdate) && targets.some((column) => changed.includes(column))
     })
   }
 

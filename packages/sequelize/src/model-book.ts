@@ -1,7 +1,7 @@
 import type { Dialect } from '@rtapi/sql'
 import { BelongsToMany, type Model, type Sequelize } from 'sequelize'
 import { Cascades } from './cascades.ts'
-import { type ModelClass, attributesOf, tableOf } from './model-class.ts'
+import { type ModelClass, tableOf } from './model-class.ts'
 import { type Field, type ModelShape, columnOf, shapeOf } from './model-shape.ts'
 
 /** A foreign key of a through table: the records of this entity belong to its rows. */
@@ -39,7 +39,7 @@ export class ModelBook {
 
   /** The shape of a model with all its fields, whatever the scope of the class is. */
   shapeOf(model: ModelClass): ModelShape {
-    const size = attributesOf(model).length
+    const size = countOf(model.getAttributes())
     const known = this.#shapes.get(model.name)
     if (known?.size === size) return known.shape
     const shape = shapeOf(model)
@@ -105,9 +105,11 @@ export class ModelBook {
   }
 
   get #current(): Edition {
-    const models = Object.values(this.#sequelize.models)
-    const size = models.reduce((sum, model) => sum + 1 + Object.keys(model.associations).length, 0)
-    if (this.#edition?.size !== size) this.#edition = this.#read(models, size)
+    const { models } = this.#sequelize
+    // Asked for each write: so it is counted without lists.
+    let size = 0
+    for (const name in models) size += 1 + countOf(models[name]?.associations)
+    if (this.#edition?.size !== size) this.#edition = this.#read(Object.values(models), size)
     return this.#edition
   }
 
@@ -142,4 +144,11 @@ export class ModelBook {
     const isKey = shape.key.length === 1 && shape.key[0]?.name === key
     return [isKey ? { entity: model.name, field, shape } : { entity: model.name, field }]
   }
+}
+
+/** How many members an object has. */
+function countOf(object: object = {}): number {
+  let count = 0
+  for (const _ in object) count += 1
+  return count
 }
