@@ -8,6 +8,7 @@ import {
   type Statement,
   readStatement,
 } from '@rtapi/sql'
+import { connectionBehind } from './drivers/driver.ts'
 import type { ModelClass } from './model-class.ts'
 
 /** What is read here of the options of a statement. */
@@ -139,19 +140,20 @@ export class QueryTap {
   async #run(query: RunningQuery, sql: string, send: () => Promise<unknown>): Promise<unknown> {
     const statement = readStatement(sql)
     const capture = this.#captureOf(query, statement)
-    const gate = this.#gateOf(query.connection, query.sequelize)
+    const connection = connectionBehind(query.connection)
+    const gate = this.#gateOf(connection, query.sequelize)
     const work = async (): Promise<unknown> => this.#send({ query, sql, statement, capture }, send)
-    if (gate === undefined || this.#sending.getStore() === query.connection) return work()
+    if (gate === undefined || this.#sending.getStore() === connection) return work()
     return gate.pass({
       sql,
       statement,
       isKnown: capture !== undefined,
-      send: async () => this.#sending.run(query.connection, work),
+      send: async () => this.#sending.run(connection, work),
     })
   }
 
   async #send({ query, sql, statement, capture }: Sent, send: () => Promise<unknown>): Promise<unknown> {
-    const track = this.trackOf(query.connection)
+    const track = this.trackOf(connectionBehind(query.connection))
     if (capture === undefined && !track.watches(statement)) return send()
     let result: unknown
     try {

@@ -9,7 +9,7 @@ import {
   opaqueVerbs,
   readWrites,
 } from '@rtapi/sql'
-import { type Driver, isStandIn } from './drivers/driver.ts'
+import { type Driver, connectionBehind } from './drivers/driver.ts'
 import type { ModelBook } from './model-book.ts'
 import type { ModelClass } from './model-class.ts'
 import { type ModelWrite, modelWrites } from './model-writes.ts'
@@ -132,7 +132,9 @@ export class WriteCapture {
       this.#stage(write, { result, told }, transaction)
     }
     const isAsked = (write.request ?? write.follow) !== undefined
-    if (!isAsked || isSpecial(query.options) || isStandIn(query.connection)) return { written }
+    // Another source on the same Sequelize asks already.
+    const isTaken = connectionBehind(query.connection) !== query.connection
+    if (!isAsked || isTaken || isSpecial(query.options)) return { written }
     return {
       written,
       send: async (isInTransaction, send) =>

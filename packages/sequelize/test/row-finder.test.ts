@@ -77,6 +77,15 @@ describe.each(everywhere)('on %s', async (name) => {
       await at.models.Note.update({ text: 'b' }, { where: { text: 'a' } })
       expect(at.announced().length).toBeGreaterThan(0)
       expect(changes.length).toBeGreaterThan(0)
+      at.announced()
+      changes.length = 0
+      await at.sequelize
+        .transaction(async (transaction) => {
+          await at.models.Note.update({ text: 'c' }, { where: { text: 'b' }, transaction })
+          throw new Error('undone')
+        })
+        .catch(() => {})
+      expect([...at.announced(), ...changes]).toEqual([])
       second.stop()
       expect(await at.otherModels.Note.count({ where: { text: 'b' } })).toBe(2)
     })

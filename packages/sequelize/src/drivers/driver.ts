@@ -40,18 +40,19 @@ export interface Driver {
   isUnknown(error: unknown): boolean
 }
 
-const STAND_IN = Symbol('a stand-in')
+const BEHIND = Symbol('the connection behind a stand-in')
 
-/** Whether this is a stand-in already: another source on the same Sequelize asks. */
-export function isStandIn(connection: object): boolean {
-  return Reflect.get(connection, STAND_IN) === true
+/** The connection itself, also if this is a stand-in: another source on the same Sequelize asks a statement. */
+export function connectionBehind(connection: object): object {
+  const behind: unknown = Reflect.get(connection, BEHIND)
+  return typeof behind === 'object' && behind !== null ? connectionBehind(behind) : connection
 }
 
 /** A connection on which some methods are others; all else of it is its own. */
 export function standInFor(connection: object, methods: Readonly<Record<string, unknown>>): object {
   return new Proxy(connection, {
     get(target, name) {
-      if (name === STAND_IN) return true
+      if (name === BEHIND) return target
       if (typeof name === 'string' && Object.hasOwn(methods, name)) return methods[name]
       const value: unknown = Reflect.get(target, name, target)
       // Methods of native objects know their own objects alone.
