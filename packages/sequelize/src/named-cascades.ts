@@ -19,7 +19,7 @@ export interface Followed {
 }
 
 /** Selects rows under a lock; `undefined` if they are too many, or cannot be told. */
-export type Select = (sent: Sent) => Promise<readonly (readonly unknown[])[] | undefined>
+type Select = (sent: Sent) => Promise<readonly (readonly unknown[])[] | undefined>
 
 /** Finds, before a statement and in its transaction, what the database will write with it; `undefined` if that is not certain. */
 export type Follow = (select: Select) => Promise<Followed | undefined>

@@ -14,7 +14,7 @@ export interface Answer {
 }
 
 /** Carries out the statement that Sequelize sends: by `send` as it is, or in another way with the same result. */
-export type CarryOut = (sent: Sent, send: () => Promise<unknown>) => Promise<unknown>
+type CarryOut = (sent: Sent, send: () => Promise<unknown>) => Promise<unknown>
 
 /** What has to be known of a driver to ask a statement for more than Sequelize does, and to hide that from Sequelize. */
 export interface Driver {
