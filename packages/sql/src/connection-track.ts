@@ -31,7 +31,9 @@ export class ConnectionTrack<Entry> {
 
   /** Whether the outcome of a statement matters; asked when it is sent, so that reads cost nothing. */
   watches(statement: Statement): boolean {
-    return statement.type !== 'read' || (this.transaction !== undefined && this.#dialect.failsAsAWhole)
+    const { failsAsAWhole, endsAtDeadlock } = this.#dialect
+    // Reads that lock can fail like writes.
+    return statement.type !== 'read' || (this.transaction !== undefined && (failsAsAWhole || endsAtDeadlock))
   }
 
   /** The database has carried the statement out. */
@@ -54,8 +56,10 @@ export class ConnectionTrack<Entry> {
         this.transaction = undefined
         return
       case 'savepoint':
-        this.transaction ??= new OpenTransaction(this.#handlers.newId(), { endsWithSavepoint: true })
-        this.transaction.savepoint(statement.name)
+        if (transaction === undefined && this.#dialect.beginsAtSavepoint) {
+          this.transaction = new OpenTransaction(this.#handlers.newId(), { endsWithSavepoint: true })
+        }
+        this.transaction?.savepoint(statement.name)
         return
       case 'release':
         if (transaction?.release(statement.name) === true && transaction.endsWithSavepoint) {
@@ -83,8 +87,7 @@ export class ConnectionTrack<Entry> {
     const [code, number] = ['code', 'errno'].map((name) => Reflect.get(error, name) as unknown)
     // PostgreSQL answers the commit of a failed transaction with success, and rolls back.
     if (this.#dialect.failsAsAWhole && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) transaction.failed = true
-    // A deadlock costs MariaDB and MySQL the whole transaction, and what is sent after it is committed by itself.
-    if (code === 'ER_LOCK_DEADLOCK' || number === 1213) this.transaction = undefined
+    if (this.#dialect.endsAtDeadlock && (code === 'ER_LOCK_DEADLOCK' || number === 1213)) this.transaction = undefined
   }
 
   #commit(transaction: OpenTransaction<Entry>): void {

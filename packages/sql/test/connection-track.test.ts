@@ -65,6 +65,9 @@ test('PostgreSQL takes the commit of a failed transaction, and rolls back', () =
 test.each([{ code: 'ER_LOCK_DEADLOCK' }, { errno: 1213 }])('MariaDB ends a transaction at a deadlock: %o', (fails) => {
   expect(play(mysqlDialect, 'begin', a, { fails }, 'commit')).toEqual([])
   expect(play(mysqlDialect, 'begin', a, { fails }, b, 'rollback')).toEqual([`at once: ${b}`])
+  // A savepoint begins no other one, and there is none to be released.
+  const lost = ['begin', 'savepoint s', { fails }, 'savepoint t', b, { fails: { errno: 1305 } }, 'rollback']
+  expect(play(mysqlDialect, ...lost)).toEqual([`at once: ${b}`])
 })
 
 test.each(['create table t (id int)', 'truncate table a'])('MariaDB commits at: %s', (sql) => {
@@ -85,7 +88,8 @@ test('reads matter only where one that fails spoils the transaction', () => {
   const read = readStatement('select 1')
   for (const [dialect, expected] of [
     [postgresDialect, true],
-    [mysqlDialect, false],
+    [mysqlDialect, true],
+    [sqliteDialect, false],
   ] as const) {
     const track = new ConnectionTrack<string>(dialect, handlers)
     expect(track.watches(read)).toBe(false)

@@ -57,4 +57,8 @@ export interface Dialect {
   readonly commitsAtDefinition: boolean
   /** After a failed statement nothing of the transaction can be committed any more. */
   readonly failsAsAWhole: boolean
+  /** A deadlock costs a statement its whole transaction, and what is sent after it is committed by itself. */
+  readonly endsAtDeadlock: boolean
+  /** A savepoint outside of a transaction begins one. */
+  readonly beginsAtSavepoint: boolean
 }

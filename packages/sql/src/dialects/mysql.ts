@@ -20,6 +20,8 @@ export const mysqlDialect: Dialect = {
   locksByWriting: false,
   commitsAtDefinition: true,
   failsAsAWhole: false,
+  endsAtDeadlock: true,
+  beginsAtSavepoint: false,
 
   readColumn: ({ sql: column }) => column,
 

@@ -13,6 +13,8 @@ export const postgresDialect: Dialect = {
   locksByWriting: false,
   commitsAtDefinition: false,
   failsAsAWhole: true,
+  endsAtDeadlock: false,
+  beginsAtSavepoint: false,
 
   readColumn: ({ sql: column }) => column,
 

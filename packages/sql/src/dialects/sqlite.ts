@@ -12,6 +12,8 @@ export const sqliteDialect: Dialect = {
   locksByWriting: true,
   commitsAtDefinition: false,
   failsAsAWhole: false,
+  endsAtDeadlock: false,
+  beginsAtSavepoint: true,
 
   readColumn({ sql: column, type }) {
     // Integers above 2^53 do not fit the numbers of the driver.
