@@ -1,4 +1,5 @@
 import { type EntityMetadata, type EntityProperty, ReferenceKind } from '@mikro-orm/core'
+import { isMadePivot } from './row-names.ts'
 
 /** The rules of a foreign key by which the database itself writes other rows. */
 const WRITES = new Set(['cascade', 'set null', 'set default'])
@@ -7,6 +8,16 @@ const WRITES = new Set(['cascade', 'set null', 'set default'])
 export interface DefaultRules {
   readonly delete?: string | undefined
   readonly update?: string | undefined
+}
+
+/** Records that refer to others by a foreign key with a rule by which the database writes them. */
+export interface Dependency {
+  readonly child: EntityMetadata
+  readonly property: EntityProperty
+  /** The rows are deleted, not only changed. */
+  readonly cascades: boolean
+  /** The entities that change with these rows. */
+  readonly entities: readonly string[]
 }
 
 /**
@@ -18,6 +29,7 @@ export class Cascades {
   readonly #defaults: DefaultRules
   readonly #onDelete = new Map<EntityMetadata, readonly string[]>()
   readonly #onKeyChange = new Map<EntityMetadata, readonly string[]>()
+  readonly #dependencies = new Map<EntityMetadata, readonly Dependency[]>()
 
   constructor(metas: readonly EntityMetadata[], defaults: DefaultRules) {
     this.#metas = metas
@@ -32,11 +44,9 @@ export class Cascades {
       const visit = (parent: EntityMetadata): void => {
         if (visited.has(parent)) return
         visited.add(parent)
-        for (const { child, property } of this.#referencing(parent)) {
-          const rule = (property.deleteRule ?? this.#defaults.delete)?.toLowerCase() ?? ''
-          if (!WRITES.has(rule)) continue
-          for (const entity of entitiesOf(child, parent)) reached.add(entity)
-          if (rule === 'cascade' && child.pivotTable !== true) visit(child.root)
+        for (const { child, cascades, entities } of this.dependencies(parent)) {
+          for (const entity of entities) reached.add(entity)
+          if (cascades) visit(child.root)
         }
       }
       visit(meta.root)
@@ -44,24 +54,58 @@ export class Cascades {
     })
   }
 
+  /** What the database writes at once if records of this entity are deleted; that may go on from there. */
+  dependencies(meta: EntityMetadata): readonly Dependency[] {
+    return remember(this.#dependencies, meta.root, () =>
+      this.#referencing(meta.root).flatMap(({ child, property }) => {
+        const rule = (property.deleteRule ?? this.#defaults.delete)?.toLowerCase() ?? ''
+        const entities = entitiesOf(child, meta.root)
+        return WRITES.has(rule) ? [{ child, property, cascades: rule === 'cascade', entities }] : []
+      }),
+    )
+  }
+
+  /** The entities whose tables PostgreSQL empties with that of this one, if it is told to: all that refer to it. */
+  onTruncate(meta: EntityMetadata): readonly string[] {
+    const reached = new Set<string>()
+    const visited = new Set<EntityMetadata>([meta.root])
+    for (const parent of visited) {
+      for (const { child } of this.#referencing(parent)) {
+        for (const entity of entitiesOf(child, parent)) reached.add(entity)
+        visited.add(child.root)
+      }
+    }
+    return [...reached]
+  }
+
   /** The entities of which records may refer to a record by its key, and are changed with the key. */
   onKeyChange(meta: EntityMetadata): readonly string[] {
     return remember(this.#onKeyChange, meta.root, () => {
       const reached = new Set<string>()
-      for (const { child, property } of this.#referencing(meta.root)) {
-        const rule = (property.updateRule ?? this.#defaults.update)?.toLowerCase() ?? ''
-        if (WRITES.has(rule)) for (const entity of entitiesOf(child, meta.root)) reached.add(entity)
+      // A key that is made of keys of others changes with them.
+      const visited = new Set<EntityMetadata>([meta.root])
+      for (const parent of visited) {
+        for (const { child, property } of this.#referencing(parent)) {
+          const rule = (property.updateRule ?? this.#defaults.update)?.toLowerCase() ?? ''
+          if (!WRITES.has(rule)) continue
+          for (const entity of entitiesOf(child, parent)) reached.add(entity)
+          if (property.primary === true) visited.add(child.root)
+        }
       }
       return [...reached]
     })
   }
 
   #referencing(parent: EntityMetadata): readonly { child: EntityMetadata; property: EntityProperty }[] {
-    return this.#metas.flatMap((child) =>
-      child.relations
-        .filter((property) => isForeignKey(property) && property.targetMeta?.root === parent.root)
-        .map((property) => ({ child, property })),
-    )
+    const found = new Map<string, { child: EntityMetadata; property: EntityProperty }>()
+    for (const child of this.#metas) {
+      for (const property of child.relations) {
+        if (!isForeignKey(property) || property.targetMeta?.root !== parent.root) continue
+        // Classes that share a table share its columns.
+        found.set(`${child.root.className} ${property.joinColumns.join()}`, { child, property })
+      }
+    }
+    return [...found.values()]
   }
 }
 
@@ -70,9 +114,10 @@ function isForeignKey({ kind, owner, persist, createForeignKeyConstraint }: Enti
   return kind === ReferenceKind.MANY_TO_ONE || (kind === ReferenceKind.ONE_TO_ONE && owner)
 }
 
-/** A row of a pivot table is no record of its own: it belongs to the records on both of its sides. */
+/** A row of a pivot table that MikroORM has made is no record of its own: it belongs to the records on both sides. */
 function entitiesOf(child: EntityMetadata, parent: EntityMetadata): readonly string[] {
-  return child.pivotTable === true ? otherSides(child, parent) : [child.root.className]
+  if (child.pivotTable !== true) return [child.root.className]
+  return isMadePivot(child) ? otherSides(child, parent) : [child.root.className, ...otherSides(child, parent)]
 }
 
 function otherSides(pivot: EntityMetadata, parent: EntityMetadata): readonly string[] {

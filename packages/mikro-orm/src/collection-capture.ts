@@ -1,17 +1,18 @@
-import { type Collection, ReferenceKind } from '@mikro-orm/core'
+import { type Collection, type EntityProperty, ReferenceKind } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import { coarseWrite, recordWrite } from '@rtapi/sql'
 import type { EntityBook } from './entity-book.ts'
 import type { NativeCapture } from './native-capture.ts'
 import { keyOfKnown } from './record.ts'
+import { isMadePivot } from './row-names.ts'
 import type { ContextStaging, TransactionContext } from './context-staging.ts'
 
 /** What a flush changes of a collection. */
 interface CollectionChange {
   /** Records on either side whose relation changes. */
   readonly entities: readonly object[]
-  /** Entities of which unknown records change. */
-  readonly coarse: readonly string[]
+  /** Records change of which only the database knows. */
+  readonly unknown: boolean
 }
 
 /**
@@ -33,16 +34,37 @@ export class CollectionCapture {
   attach(driver: AbstractSqlDriver): () => void {
     const sync = driver.syncCollections.bind(driver)
     driver.syncCollections = async (collections, options) => {
-      const all = [...collections]
+      const all = [...collections] as Collection<object>[]
       if (all.length === 0) return sync(all, options)
-      const changes = all.flatMap((collection) => changeOf(collection as Collection<object>))
-      await this.#native.quietly(async () => sync(all, options))
-      await this.#staged.guard(() => this.#stage(options?.ctx as TransactionContext | undefined, changes))
+      const changes = all.map((collection) => changeOf(collection))
+      const unknown = all.filter((_, i) => changes[i]?.unknown === true)
+      // The rows of a pivot entity of the application's own are records themselves.
+      const named = all.filter((collection) => unknown.includes(collection) || this.#hasOwnPivot(collection.property))
+      await this.#native.collecting(async () => sync(all, options), { names: named.length > 0 })
+      const coarse = named.flatMap(({ property }) => this.#unnamedOf(property))
+      await this.#staged.guard(() => this.#stage(options?.ctx as TransactionContext | undefined, changes, coarse))
     }
     return () => void Reflect.deleteProperty(driver, 'syncCollections')
   }
 
-  async #stage(context: TransactionContext | undefined, changes: readonly CollectionChange[]): Promise<void> {
+  #hasOwnPivot({ kind, pivotEntity }: EntityProperty): boolean {
+    if (kind !== ReferenceKind.MANY_TO_MANY || pivotEntity === undefined) return false
+    return !isMadePivot(this.#book.metaOfClass(pivotEntity))
+  }
+
+  /** The entities of which an unknown collection changes records that the statement cannot name. */
+  #unnamedOf({ kind, targetMeta, pivotEntity }: EntityProperty): readonly string[] {
+    const isPivot = kind === ReferenceKind.MANY_TO_MANY && pivotEntity !== undefined
+    const meta = isPivot ? this.#book.metaOfClass(pivotEntity) : targetMeta
+    if (meta === undefined || this.#book.namesOf(meta) !== undefined) return []
+    return this.#book.entitiesOf(meta.tableName.toLowerCase(), 'update')
+  }
+
+  async #stage(
+    context: TransactionContext | undefined,
+    changes: readonly CollectionChange[],
+    coarse: readonly string[],
+  ): Promise<void> {
     for (const entity of new Set(changes.flatMap(({ entities }) => entities))) {
       const shape = this.#book.shapeOf(this.#book.metaOf(entity))
       const key = keyOfKnown(shape, this.#book.stored(shape, entity))
@@ -51,8 +73,7 @@ export class CollectionCapture {
       const write = key === undefined ? coarseWrite([name]) : recordWrite({ entity: name, key, action: 'update' })
       await this.#staged.stage(context, write)
     }
-    const coarse = new Set(changes.flatMap((change) => change.coarse))
-    if (coarse.size > 0) await this.#staged.stage(context, coarseWrite([...coarse]))
+    if (coarse.length > 0) await this.#staged.stage(context, coarseWrite([...new Set(coarse)]))
   }
 }
 
@@ -60,20 +81,17 @@ export class CollectionCapture {
  * The records whose relation a collection changes: of many-to-many both sides, since filters and permissions may look
  * through it from either; of one-to-many those which the collection writes itself.
  */
-function changeOf(collection: Collection<object>): CollectionChange[] {
+function changeOf(collection: Collection<object>): CollectionChange {
   const { property, owner } = collection
-  const target = property.targetMeta?.root.className ?? ''
   const snapshot = collection.getSnapshot()
   const items = collection.getItems(false)
   const removed = (snapshot ?? []).filter((item) => !items.includes(item))
   const added = snapshot === undefined ? items : items.filter((item) => !snapshot.includes(item))
-  // What an unloaded collection held before nobody knows, if it is replaced as a whole.
-  const unknown = snapshot === undefined && collection.isInitialized()
   if (property.kind === ReferenceKind.ONE_TO_MANY) {
-    return unknown || snapshot === undefined
-      ? [{ entities: [...added], coarse: [target] }]
-      : [{ entities: [...added, ...removed], coarse: [] }]
+    return { entities: [...added, ...removed], unknown: snapshot === undefined }
   }
-  if (added.length + removed.length === 0 && !unknown) return []
-  return [{ entities: [owner, ...added, ...removed], coarse: unknown ? [target] : [] }]
+  // What an unloaded collection held before only the database knows, if it is replaced as a whole.
+  const unknown = snapshot === undefined && collection.isInitialized()
+  if (added.length + removed.length === 0 && !unknown) return { entities: [], unknown: false }
+  return { entities: [owner, ...added, ...removed], unknown }
 }

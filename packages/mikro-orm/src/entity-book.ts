@@ -12,6 +12,7 @@ import type { Dialect } from '@rtapi/sql'
 import { Cascades, type DefaultRules } from './cascades.ts'
 import { type EntityShape, type Field, shapeOf } from './entity-shape.ts'
 import { columnOfField } from './table-columns.ts'
+import { RowNames, isMadePivot } from './row-names.ts'
 import { type RawRow, knownOfData, knownOfEntity } from './record.ts'
 
 /** What the captures have to know of the entities; read from the metadata once. */
@@ -21,19 +22,28 @@ export class EntityBook {
   readonly #platform: Platform
   readonly #dialect: Dialect
   readonly #trustLoaded: boolean
+  readonly #namesRows: boolean
   readonly #locked = new WeakSet<object>()
   readonly #roundings = new Map<Field, { readonly rounding: ((value: unknown) => boolean) | undefined }>()
   readonly #shapes = new Map<EntityMetadata, EntityShape>()
+  readonly #names = new Map<EntityMetadata, { readonly names: RowNames | undefined }>()
   readonly #manyToMany = new Map<EntityMetadata, readonly EntityProperty[]>()
   readonly #tables = new Map<string, readonly EntityMetadata[]>()
 
   constructor(
     metadata: MetadataStorage,
     platform: Platform,
-    options: { readonly dialect: Dialect; readonly rules: DefaultRules; readonly trustLoaded: boolean },
+    options: {
+      readonly dialect: Dialect
+      readonly rules: DefaultRules
+      readonly trustLoaded: boolean
+      /** Whether rows are asked for which records they are. */
+      readonly namesRows: boolean
+    },
   ) {
     this.#dialect = options.dialect
     this.#trustLoaded = options.trustLoaded
+    this.#namesRows = options.namesRows
     this.#metadata = metadata
     this.#platform = platform
     const metas = [...metadata.getAll().values()].filter(({ embeddable, virtual }) => !embeddable && virtual !== true)
@@ -52,6 +62,21 @@ export class EntityBook {
     const shape = shapeOf(own, this.#platform)
     this.#shapes.set(meta, shape)
     return shape
+  }
+
+  /** Whether MikroORM computes generated keys, since the database does not answer them. */
+  get computesKeys(): boolean {
+    return !this.#platform.usesReturningStatement()
+  }
+
+  /** How rows of this entity's table name their records; `undefined` if they cannot, or shall not. */
+  namesOf(meta: EntityMetadata): RowNames | undefined {
+    if (!this.#namesRows) return undefined
+    const known = this.#names.get(meta)
+    if (known !== undefined) return known.names
+    const names = RowNames.of(this.shapeOf(meta), this.#platform, this.#dialect)
+    this.#names.set(meta, { names })
+    return names
   }
 
   manyToManyOf(meta: EntityMetadata): readonly EntityProperty[] {
@@ -119,19 +144,32 @@ export class EntityBook {
     return this.#tables.has(name)
   }
 
-  /** The entities of which records change with rows of this table: of a pivot table those on both sides. */
-  entitiesOf(table: string, verb: string): readonly string[] {
+  /**
+   * The entities of which records change with rows of this table: of a pivot table those on both sides.
+   * @param sql - the statement, which tells whether it may change keys, or replace rows.
+   */
+  entitiesOf(table: string, verb: string, sql = ''): readonly string[] {
     const entities = new Set<string>()
+    const add = (others: readonly string[]): void => others.forEach((entity) => entities.add(entity))
     for (const meta of this.#tables.get(table) ?? []) {
-      if (meta.pivotTable === true) {
-        for (const { targetMeta } of meta.relations)
-          if (targetMeta !== undefined) entities.add(targetMeta.root.className)
-        continue
-      }
+      if (meta.pivotTable === true) add(meta.relations.flatMap(({ targetMeta }) => targetMeta?.root.className ?? []))
+      if (isMadePivot(meta)) continue
       entities.add(meta.root.className)
-      if (verb === 'insert') continue
-      for (const entity of this.cascades.onDelete(meta)) if (verb !== 'update') entities.add(entity)
+      const deletes = verb === 'delete' || verb === 'replace' || verb === 'merge' || REPLACES.test(sql)
+      if (deletes || verb === 'truncate') add(this.cascades.onDelete(meta))
+      if (verb === 'truncate') add(this.cascades.onTruncate(meta))
+      const keys = meta.getPrimaryProps().flatMap(({ fieldNames }) => fieldNames)
+      if (verb !== 'delete' && keys.some((column) => assigns(column, sql))) add(this.cascades.onKeyChange(meta))
     }
     return [...entities]
   }
+}
+
+/** SQLite deletes the rows that are in the way. */
+const REPLACES = /\bor\s+replace\b/i
+
+/** Whether a statement may give a column another value: rather too often than not. */
+function assigns(column: string, sql: string): boolean {
+  const name = column.replaceAll(/[^\w$]/g, '.')
+  return new RegExp(`(?:\\b(?:set|update)\\b|,)\\s*(?:\\(|(?:[\\w"\`]+\\.)?["\`]?${name}["\`]?\\s*=)`, 'i').test(sql)
 }

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { type EntityManager, type EntityMetadata, type EntityName, Utils } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import {
@@ -9,16 +8,21 @@ import {
   opaqueVerbs,
   readWrites,
 } from '@rtapi/sql'
+import type { Dependents } from './dependents.ts'
+import { type DriverCall, type DriverCalls, type SentStatement, silent } from './driver-call.ts'
 import type { EntityBook } from './entity-book.ts'
 import { NativeDelete, NativeUnits, type Unit } from './native-writes.ts'
 import type { ContextStaging, TransactionContext } from './context-staging.ts'
-import { type DriverResult, insertedKey, keysOfWhere } from './statement-keys.ts'
+import { type DriverResult, insertedKey, isGuessed, keysOfWhere } from './statement-keys.ts'
+import { recordsWrite } from './statement-outcome.ts'
 
 /** What the driver is told, as far as it is read here. */
 interface DriverOptions {
   readonly ctx?: TransactionContext
   readonly upsert?: boolean
   readonly convertCustomTypes?: boolean
+  /** Who asks; the unit of work does not say. */
+  readonly em?: unknown
   readonly loggerContext?: { readonly id?: unknown }
 }
 
@@ -30,6 +34,13 @@ type MethodName =
   | 'nativeUpdateMany'
   | 'nativeDelete'
   | 'nativeClone'
+
+type Capture = (
+  meta: EntityMetadata,
+  rest: readonly unknown[],
+  result: DriverResult,
+  call: DriverCall,
+) => void | Promise<void>
 
 /** What was written in a transaction and may yet turn out to be the unit of work's, which announces it itself. */
 interface Claims {
@@ -47,16 +58,24 @@ export class NativeCapture {
   readonly #staged: () => ContextStaging
   readonly #book: EntityBook
   readonly #uncaptured: UncapturedWrites
-  /** Set while a method of the driver runs: its statements are known. */
-  readonly #inside = new AsyncLocalStorage<true>()
+  readonly #calls: DriverCalls
+  readonly #dependents: Dependents
   readonly #claims = new WeakMap<TransactionContext, Claims>()
   /** In which transaction an upsert ran, until its events have told of the records; by the id of the entity manager. */
   readonly #upserts = new Map<unknown, { readonly context: TransactionContext; remaining: number }>()
 
-  constructor(staged: () => ContextStaging, book: EntityBook, uncaptured: UncapturedWrites) {
-    this.#staged = staged
-    this.#book = book
-    this.#uncaptured = uncaptured
+  constructor(options: {
+    readonly staged: () => ContextStaging
+    readonly book: EntityBook
+    readonly uncaptured: UncapturedWrites
+    readonly calls: DriverCalls
+    readonly dependents: Dependents
+  }) {
+    this.#staged = options.staged
+    this.#book = options.book
+    this.#uncaptured = options.uncaptured
+    this.#calls = options.calls
+    this.#dependents = options.dependents
   }
 
   /** Wraps the methods of the driver; returns the undo. */
@@ -68,14 +87,14 @@ export class NativeCapture {
       this.#wrap(driver, 'nativeInsertMany', (meta, [data, options], result) =>
         this.#inserted(meta, data as readonly unknown[], options, result),
       ),
-      this.#wrap(driver, 'nativeUpdate', (meta, [where, data, options], result) =>
-        this.#updated(meta, [where], [data], options, result),
+      this.#wrap(driver, 'nativeUpdate', (meta, [where, data, options], result, call) =>
+        call.named === true ? undefined : this.#updated(meta, [where], [data], options, result),
       ),
       this.#wrap(driver, 'nativeUpdateMany', (meta, [where, data, options], result) =>
         this.#updated(meta, where as readonly unknown[], data as readonly unknown[], options, result),
       ),
-      this.#wrap(driver, 'nativeDelete', (meta, [where, options], result) =>
-        this.#deleted(meta, where, options, result),
+      this.#wrap(driver, 'nativeDelete', (meta, [where, options], result, call) =>
+        call.named === true ? undefined : this.#deleted(meta, where, options, { result, call }),
       ),
       this.#wrap(driver, 'nativeClone', (meta, [, , options], result) => this.#inserted(meta, [{}], options, result)),
     ]
@@ -86,7 +105,15 @@ export class NativeCapture {
 
   /** Runs statements that change nothing and are nobody's business. */
   async quietly<T>(work: () => Promise<T>): Promise<T> {
-    return this.#inside.run(true, work)
+    return this.#calls.run(silent, work)
+  }
+
+  /**
+   * Runs statements of which all is told when they have succeeded.
+   * @param options.names - whether they name their own rows, also those of pivot tables.
+   */
+  async collecting<T>(work: () => Promise<T>, options: { readonly names: boolean }): Promise<T> {
+    return this.#calling({ sent: [], names: options.names, pivots: options.names }, work)
   }
 
   /** The unit of work announces the record of this payload itself. */
@@ -115,11 +142,16 @@ export class NativeCapture {
 
   /** A statement has reached the connection. */
   written(sql: string, transaction: StagedTransaction | undefined): void {
-    if (this.#inside.getStore() === true) return
+    const call = this.#calls.getStore()
+    if (call === undefined) this.#readText(sql, transaction)
+    else call.sent?.push({ sql, transaction })
+  }
+
+  #readText(sql: string, transaction: StagedTransaction | undefined): void {
     for (const { verb, tables } of readWrites(sql, (name) => this.#book.isTable(name))) {
       if (opaqueVerbs.has(verb)) this.#uncaptured.count(verb, 'missed')
       for (const table of tables) {
-        const entities = this.#book.entitiesOf(table, verb)
+        const entities = this.#book.entitiesOf(table, verb, sql)
         this.#staged().writes.stage(transaction, {
           addTo: (log) => {
             this.#uncaptured.count(`${verb} ${table}`, 'coarse')
@@ -130,27 +162,76 @@ export class NativeCapture {
     }
   }
 
-  #wrap(
-    driver: AbstractSqlDriver,
-    name: MethodName,
-    capture: (meta: EntityMetadata, rest: readonly unknown[], result: DriverResult) => void | Promise<void>,
-  ): () => void {
+  #wrap(driver: AbstractSqlDriver, name: MethodName, capture: Capture): () => void {
     const method = driver[name].bind(driver) as DriverMethod
     const wrapped: DriverMethod = async (entity, ...rest) => {
-      if (this.#inside.getStore() === true) return method(entity, ...rest)
+      const outer = this.#calls.getStore()
       const meta = this.#book.metaOfClass(entity)
-      const collections = this.#collectionsIn(meta, rest)
-      const result = await this.#inside.run(true, method, entity, ...rest)
-      const staging = this.#staged().guard(() => capture(meta, rest, result))
+      if (outer?.pivots === true && meta.pivotTable === true)
+        return this.#joined(outer, { name, method, meta }, [entity, ...rest])
+      if (outer !== undefined) return method(entity, ...rest)
+      const call = this.#callOf(name, meta, rest)
+      const result = await this.#calling(call, async () => method(entity, ...rest))
+      const staging = this.#staged().guard(() => capture(meta, rest, result, call))
       if (staging instanceof Promise) await staging
-      if (collections.length > 0) {
-        const options = rest.at(name === 'nativeInsert' || name === 'nativeInsertMany' ? 1 : 2)
-        await this.#staged().guard(() => this.#staged().stage(contextOf(options), coarseWrite(collections)))
-      }
       return result
     }
     Object.defineProperty(driver, name, { value: wrapped, configurable: true, writable: true })
     return () => void Reflect.deleteProperty(driver, name)
+  }
+
+  async #calling<T>(call: DriverCall, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#calls.run(call, work)
+    } catch (error) {
+      // What it has written before it failed remains, if no transaction undoes it.
+      for (const { sql, transaction } of call.sent ?? []) {
+        void this.#staged().guard(() => this.#readText(sql, transaction))
+      }
+      throw error
+    }
+  }
+
+  /** What is to be learned of the statements of a call, besides what its arguments say. */
+  #callOf(name: MethodName, meta: EntityMetadata, rest: readonly unknown[]): DriverCall {
+    const [where, second, third] = rest
+    const sent: SentStatement[] = []
+    if (name === 'nativeDelete') {
+      const dependents = this.#dependents.has(meta)
+      if ((second as DriverOptions | undefined)?.em === undefined) return { sent, dependents }
+      return { sent, dependents, names: dependents || this.#isUnnamed(meta, where) }
+    }
+    const pivots = this.#setsCollections(meta, rest)
+    if (name !== 'nativeUpdate' || isOfUnitOfWork(third) || isUpsert(third)) return { sent, pivots }
+    return { sent, pivots, names: changesKey(meta, second) || this.#isUnnamed(meta, where) }
+  }
+
+  /** Whether a condition does not say which record it is about. */
+  #isUnnamed(meta: EntityMetadata, where: unknown): boolean {
+    return meta.pivotTable === true || keysOfWhere(this.#book.shapeOf(meta), where)?.length !== 1
+  }
+
+  /** Rows of a pivot table are written on the way of something else. */
+  async #joined(
+    { sent }: DriverCall,
+    { name, method, meta }: { readonly name: MethodName; readonly method: DriverMethod; readonly meta: EntityMetadata },
+    [entity, ...rest]: [EntityName<object>, ...unknown[]],
+  ): Promise<DriverResult> {
+    // A query builder deletes, and names the rows itself.
+    if (name === 'nativeDelete') return this.#calls.run({ names: true, sent }, method, entity, ...rest)
+    const result = await this.#calls.run({ sent }, method, entity, ...rest)
+    const rows = rest[name === 'nativeUpdateMany' ? 1 : 0] as readonly object[]
+    await this.#staged().guard(async () => {
+      const names = this.#book.namesOf(meta)
+      const records = rows.map((row) => names?.ofColumns(row))
+      await this.#stage(
+        rest.at(name === 'nativeUpdateMany' ? 2 : 1),
+        records.every((record) => record !== undefined)
+          ? recordsWrite(records.flat(), name === 'nativeUpdateMany' ? 'update' : 'create')
+          : coarseWrite(this.#book.entitiesOf(meta.tableName.toLowerCase(), 'insert')),
+      )
+    })
+    return result
   }
 
   #inserted(
@@ -160,9 +241,14 @@ export class NativeCapture {
     result: DriverResult,
   ): void | Promise<void> {
     const shape = this.#book.shapeOf(meta)
-    const units = data.map((payload, i) =>
-      this.#unit(options, payload, () => insertedKey(shape, payload, i, data.length, result)),
-    )
+    const computed = this.#book.computesKeys
+    const units = data.map((payload, index) => {
+      const guessed = computed && isGuessed(shape, payload, data)
+      const insert = { index, count: data.length, result, computed }
+      return this.#unit(options, payload, () => (guessed ? undefined : insertedKey(shape, payload, insert)), {
+        guessed,
+      })
+    })
     return this.#stage(options, new NativeUnits('insert', shape, units, this.#uncaptured))
   }
 
@@ -173,15 +259,16 @@ export class NativeCapture {
     options: unknown,
     result: DriverResult,
   ): void | Promise<void> {
-    if ((options as DriverOptions | undefined)?.upsert === true) return this.#upserted(options as DriverOptions, data)
+    if (isUpsert(options)) return this.#upserted(options as DriverOptions, data)
     if (result.affectedRows === 0) return undefined
     const shape = this.#book.shapeOf(meta)
     const units = data.map((payload, i) => {
-      const changesKey = meta.primaryKeys.some((key) => isObject(payload) && key in payload)
       const where = wheres[i]
       // A batch looks at the versions before it writes, and not in the statement.
       const checked = isObject(where) && meta.versionProperty in where
-      return this.#unit(options, payload, () => (changesKey ? undefined : keysOfWhere(shape, where)), checked)
+      return this.#unit(options, payload, () => (changesKey(meta, payload) ? undefined : keysOfWhere(shape, where)), {
+        checked,
+      })
     })
     return this.#stage(options, new NativeUnits('update', shape, units, this.#uncaptured))
   }
@@ -190,17 +277,32 @@ export class NativeCapture {
     if (ctx !== undefined) this.#upserts.set(loggerContext?.id, { context: ctx, remaining: data.length })
   }
 
-  #deleted(meta: EntityMetadata, where: unknown, options: unknown, result: DriverResult): void | Promise<void> {
+  #deleted(
+    meta: EntityMetadata,
+    where: unknown,
+    options: unknown,
+    { result, call }: { readonly result: DriverResult; readonly call: DriverCall },
+  ): void | Promise<void> {
     const context = contextOf(options)
-    const write = new NativeDelete(this.#book, this.#book.shapeOf(meta.root), where, result, this.#uncaptured)
+    const shape = this.#book.shapeOf(meta.root)
+    const write = new NativeDelete(shape, where, result, {
+      uncaptured: this.#uncaptured,
+      dependents: call.namedDependents === true ? [] : this.#book.cascades.onDelete(meta),
+    })
     if (context !== undefined) this.#claimsOf(context).deletes.push(write)
     return this.#staged().stage(context, write)
   }
 
-  #unit(options: unknown, payload: unknown, keys: Unit['keys'], checked = false): Unit {
+  #unit(options: unknown, payload: unknown, keys: Unit['keys'], known: Partial<Unit>): Unit {
     // The data of the unit of work is its own; that of the application may be used for something else later.
     const found = isOfUnitOfWork(options) ? undefined : { keys: keys() }
-    const unit: Unit = { keys: found === undefined ? keys : () => found.keys, checked, claimed: false }
+    const unit: Unit = {
+      checked: false,
+      guessed: false,
+      ...known,
+      keys: found === undefined ? keys : () => found.keys,
+      claimed: false,
+    }
     const context = contextOf(options)
     if (context !== undefined && isObject(payload)) this.#claimsOf(context).units.set(payload, unit)
     return unit
@@ -214,16 +316,12 @@ export class NativeCapture {
     return claims
   }
 
-  /** The entities on the other side of many-to-many relations which plain data sets. */
-  #collectionsIn(meta: EntityMetadata, rest: readonly unknown[]): readonly string[] {
+  /** Whether plain data sets many-to-many relations. */
+  #setsCollections(meta: EntityMetadata, rest: readonly unknown[]): boolean {
     const relations = this.#book.manyToManyOf(meta)
-    if (relations.length === 0) return []
+    if (relations.length === 0) return false
     const rows = rest.flatMap((argument) => (Array.isArray(argument) ? (argument as unknown[]) : [argument]))
-    return relations.flatMap(({ name, targetMeta }) =>
-      targetMeta !== undefined && rows.some((row) => Utils.isPlainObject(row) && name in row)
-        ? targetMeta.root.className
-        : [],
-    )
+    return relations.some(({ name }) => rows.some((row) => Utils.isPlainObject(row) && name in row))
   }
 
   #stage(options: unknown, write: StagedWrite): void | Promise<void> {
@@ -238,6 +336,14 @@ function contextOf(options: unknown): TransactionContext | undefined {
 /** It hands over values in the form of the database. */
 function isOfUnitOfWork(options: unknown): boolean {
   return (options as DriverOptions | undefined)?.convertCustomTypes === false
+}
+
+function isUpsert(options: unknown): boolean {
+  return (options as DriverOptions | undefined)?.upsert === true
+}
+
+function changesKey({ primaryKeys }: EntityMetadata, data: unknown): boolean {
+  return isObject(data) && primaryKeys.some((key) => key in data)
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

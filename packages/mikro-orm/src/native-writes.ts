@@ -1,7 +1,6 @@
 import type { EntityMetadata } from '@mikro-orm/core'
 import type { Key } from '@rtapi/core'
 import type { ChangeLog, StagedWrite, UncapturedWrites } from '@rtapi/sql'
-import type { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
 import { type DriverResult, keyList, keyText, keysOfWhere } from './statement-keys.ts'
 
@@ -11,6 +10,8 @@ export interface Unit {
   readonly keys: () => readonly Key[] | undefined
   /** The statement wrote only if nobody had written the record since it was read: it asked for its version. */
   readonly checked: boolean
+  /** Not even MikroORM knows the key of what it has inserted, though it believes to. */
+  readonly guessed: boolean
   /** The unit of work has announced it. */
   claimed: boolean
 }
@@ -35,6 +36,10 @@ export class NativeUnits implements StagedWrite {
     for (const key of keys.flatMap((known) => known ?? [])) {
       log.add({ entity, key, action: this.#verb === 'insert' ? 'create' : 'update' })
     }
+    // Which records a row of a pivot table joins is not asked where it is written like this.
+    if (meta.pivotTable === true && keys.length > 0) {
+      for (const { targetMeta } of meta.relations) log.addCoarse(targetMeta?.root.className ?? entity)
+    }
     if (keys.every((known) => known !== undefined)) return
     this.#uncaptured.count(`${this.#verb} ${meta.tableName}`, 'coarse')
     log.addCoarse(entity)
@@ -44,25 +49,28 @@ export class NativeUnits implements StagedWrite {
 /** Rows that were deleted by the driver. */
 export class NativeDelete implements StagedWrite {
   readonly meta: EntityMetadata
-  readonly #book: EntityBook
   readonly #shape: EntityShape
   readonly #uncaptured: UncapturedWrites
+  readonly #dependents: readonly string[]
   readonly #affected: number | undefined
   readonly #keys: readonly Key[] | undefined
   /** Keys in the form of the statement, as text: those which nobody has announced. */
   readonly #left: Set<string> | undefined
 
   constructor(
-    book: EntityBook,
     shape: EntityShape,
     where: unknown,
     result: DriverResult,
-    uncaptured: UncapturedWrites,
+    options: {
+      readonly uncaptured: UncapturedWrites
+      /** Entities of which the database may have written unknown records by foreign keys. */
+      readonly dependents: readonly string[]
+    },
   ) {
     this.meta = shape.meta
-    this.#book = book
     this.#shape = shape
-    this.#uncaptured = uncaptured
+    this.#uncaptured = options.uncaptured
+    this.#dependents = options.dependents
     this.#affected = result.affectedRows
     this.#keys = keysOfWhere(shape, where)
     const given = keyList(shape.meta, where)
@@ -75,9 +83,10 @@ export class NativeDelete implements StagedWrite {
   }
 
   addTo(log: ChangeLog): void {
-    if (this.#left?.size === 0 || this.#affected === 0) return
+    if (this.#affected === 0) return
     const { entity, meta } = this.#shape
-    for (const child of this.#book.cascades.onDelete(meta)) log.addCoarse(child)
+    for (const child of this.#dependents) log.addCoarse(child)
+    if (this.#left?.size === 0) return
     // With fewer rows than keys nobody knows which were there.
     if (this.#keys !== undefined && this.#keys.length === this.#affected) {
       for (const key of this.#keys) log.add({ entity, key, action: 'delete' })

@@ -53,7 +53,7 @@ export function knownOfData(shape: EntityShape, data: RawRow, platform: Platform
 }
 
 /** The key made of these values of fields; `undefined` if one is not known. */
-export function keyOfKnown(shape: EntityShape, known: Readonly<Record<string, Json>>): Key | undefined {
+export function keyOfKnown(shape: Pick<EntityShape, 'key'>, known: Readonly<Record<string, Json>>): Key | undefined {
   const parts: (string | number)[] = []
   for (const { name } of shape.key ?? []) {
     const part = known[name]

@@ -1,6 +1,7 @@
 import type { Configuration, EntityManager, EntityName, MetadataStorage } from '@mikro-orm/core'
 import { AbstractSqlDriver, type SqlEntityManager } from '@mikro-orm/sql'
 import type { ChangeSource, Report, Store } from '@rtapi/core'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   type OutboxControl,
   type OutboxOptions,
@@ -11,13 +12,16 @@ import {
   readWrites,
 } from '@rtapi/sql'
 import { CollectionCapture } from './collection-capture.ts'
+import { Dependents } from './dependents.ts'
 import { dialectOf } from './dialect-of.ts'
+import type { DriverCalls } from './driver-call.ts'
 import { DriverTransactions } from './driver-transactions.ts'
 import { EntityBook } from './entity-book.ts'
 import type { EntityShape } from './entity-shape.ts'
 import { NativeCapture } from './native-capture.ts'
 import { type EntityFilters, OrmStore, type OrmStoreContext } from './orm-store.ts'
 import { ContextStaging, type TransactionContext } from './context-staging.ts'
+import { StatementCapture } from './statement-capture.ts'
 import { UnitOfWorkCapture } from './unit-of-work-capture.ts'
 import type { StoreRow, WireData } from './wire-row.ts'
 
@@ -50,6 +54,15 @@ export interface RtapiMikroOrmOptions {
    * nothing is lost if the process dies in between. The table must exist: see `RtapiMikroOrm.outbox`. @default `false`
    */
   readonly outbox?: boolean | OutboxOptions
+  /**
+   * What is announced of records that the database deletes or changes by its foreign keys when others are deleted.
+   * `named`: each record; or a list of the entities of which each record is named. That locks the deleted records and
+   * costs a query of them and one of each such relation. `coarse`: all views of the entities are queried again.
+   * @default 'coarse'
+   */
+  readonly cascades?: 'coarse' | 'named' | readonly string[]
+  /** Of how many records a statement that says not which it writes is told by their keys. 0: of none. @default 1_000 */
+  readonly coarseKeys?: number
 }
 
 export interface EntityStoreOptions<Excluded extends string = never> {
@@ -102,17 +115,28 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
   const dialect = dialectOf(platform)
   const report = options.report ?? loggerReport(config)
   const rules = config.get('schemaGenerator')
+  const { cascades = 'coarse', coarseKeys: most = 1_000 } = options
   const book = new EntityBook(orm.getMetadata(), platform, {
     dialect,
     rules: { delete: rules?.defaultDeleteRule, update: rules?.defaultUpdateRule },
     trustLoaded: options.trustLoaded === true,
+    namesRows: most > 0,
   })
   const uncaptured = new UncapturedWrites({
     report,
     name: 'mikro-orm',
     advice: 'write through the unit of work to name the records',
   })
-  const native: NativeCapture = new NativeCapture(() => staged, book, uncaptured)
+  const calls: DriverCalls = new AsyncLocalStorage()
+  const dependents = new Dependents({
+    book,
+    platform,
+    most,
+    isNamed: (entity) => (typeof cascades === 'string' ? cascades === 'named' : cascades.includes(entity)),
+    tableOf: (meta) => driver.getTableName(meta, {}),
+  })
+  const shared = { staged: () => staged, book, uncaptured, calls, dependents }
+  const native: NativeCapture = new NativeCapture(shared)
   const outbox = openOutbox(options.outbox, {
     database: dialect.name,
     report,
@@ -132,7 +156,11 @@ export function rtapiMikroOrm(orm: SqlOrm, options: RtapiMikroOrmOptions = {}): 
   })
   const staged: ContextStaging = new ContextStaging(writes)
   const capture = new UnitOfWorkCapture(staged, book, native)
-  const detach = [native.attach(driver), new CollectionCapture(staged, book, native).attach(driver)]
+  const detach = [
+    new StatementCapture({ ...shared, platform, most, keeps: outbox !== undefined }).attach(driver),
+    native.attach(driver),
+    new CollectionCapture(staged, book, native).attach(driver),
+  ]
   if (outbox !== undefined) {
     const transactions = new DriverTransactions(staged, (entity) => [book.metaOfClass(entity).root.className])
     detach.unshift(transactions.attach(driver))

@@ -13,22 +13,45 @@ export interface DriverResult {
   readonly rows?: readonly (Readonly<Record<string, unknown>> | undefined)[]
 }
 
+/** The rows of an insert, and what the database has answered. */
+export interface Insert {
+  readonly index: number
+  /** How many rows there are. */
+  readonly count: number
+  readonly result: DriverResult
+  /** The database answers the first generated key alone, from which MikroORM computes the others. */
+  readonly computed: boolean
+}
+
 /** The key of an inserted row, from its data or from what the database answered; in a list. */
 export function insertedKey(
   shape: EntityShape,
   payload: unknown,
-  index: number,
-  count: number,
-  { rows, row, insertId }: DriverResult,
+  { index, count, result: { rows, row, insertId }, computed }: Insert,
 ): readonly Key[] | undefined {
   const returned = rows?.[index] ?? (count === 1 ? row : undefined)
   const parts = (shape.key ?? []).map(({ property }) => {
     const given = isObject(payload) ? payload[property.name] : undefined
-    const fallback = count === 1 && shape.key?.length === 1 ? insertId : undefined
-    return given ?? returned?.[property.fieldNames[0] ?? ''] ?? returned?.[property.name] ?? fallback
+    const answered = returned?.[property.fieldNames[0] ?? ''] ?? returned?.[property.name]
+    const isGenerated = property.autoincrement === true
+    if (isScalar(given) && (computed || answered === undefined)) return given
+    const fallback = isGenerated && count === 1 && shape.key?.length === 1 ? insertId : undefined
+    return (computed && !isGenerated ? undefined : answered) ?? fallback
   })
   const key = wireKey(shape, parts)
   return key === undefined ? undefined : [key]
+}
+
+/**
+ * Whether MikroORM computes the key of a row from the first generated one, though rows with given keys are among them:
+ * it is then not what the database has generated.
+ */
+export function isGuessed({ meta }: EntityShape, payload: unknown, all: readonly unknown[]): boolean {
+  const [key, ...others] = meta.getPrimaryProps()
+  if (key?.autoincrement !== true || others.length > 0) return false
+  // Zero asks for a generated key.
+  const isGiven = (row: unknown): boolean => isObject(row) && Number(row[key.name] ?? 0) !== 0
+  return !isGiven(payload) && all.some(isGiven)
 }
 
 /** The keys that a condition is about: it may hold further conditions, but no record with another key. */

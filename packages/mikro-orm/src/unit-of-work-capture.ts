@@ -1,5 +1,6 @@
 import {
   type EntityManager,
+  type EntityMetadata,
   type EventArgs,
   type EventSubscriber,
   type FlushEventArgs,
@@ -8,6 +9,7 @@ import {
 import { type Json, type Key, keyId } from '@rtapi/core'
 import { type StagedWrite, coarseWrite, recordWrite } from '@rtapi/sql'
 import type { EntityBook } from './entity-book.ts'
+import { recordsWrite } from './statement-outcome.ts'
 import type { EntityShape } from './entity-shape.ts'
 import type { NativeCapture } from './native-capture.ts'
 import { type RawRow, keyOfKnown, knownOfEntity } from './record.ts'
@@ -52,8 +54,9 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
   afterCreate({ entity, meta, em, changeSet }: EventArgs<object>): Waiting {
     return this.#guard(() => {
       const context = contextOf(em)
-      if (changeSet !== undefined) this.#native.claim(context, changeSet.payload)
+      const unit = changeSet && this.#native.claim(context, changeSet.payload)
       const shape = this.#book.shapeOf(changeSet?.meta ?? meta)
+      if (unit?.guessed === true) return this.#stageCoarse(context, [shape.entity])
       const after = withNulls(shape, entity, this.#book.written(shape, entity))
       return this.#stage(context, shape, { action: 'create', key: keyOfKnown(shape, after), after })
     })
@@ -81,10 +84,7 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
       const original = this.#book.known(shape, this.#deleted.get(entity) ?? {})
       const before = this.#book.isCertain(entity) ? original : keyFieldsOf(shape, original)
       const key = keyOfKnown(shape, before) ?? keyOfKnown(shape, knownOfEntity(shape, entity))
-      return both(
-        this.#stage(context, shape, { action: 'delete', key, before }),
-        this.#stageCoarse(context, this.#book.cascades.onDelete(shape.meta)),
-      )
+      return this.#stage(context, shape, { action: 'delete', key, before })
     })
   }
 
@@ -130,12 +130,28 @@ export class UnitOfWorkCapture implements EventSubscriber<object> {
     const { key } = write
     const staged: StagedWrite =
       key === undefined ? coarseWrite([shape.entity]) : recordWrite({ ...write, entity: shape.entity, key })
-    return this.#staged.stage(context, staged)
+    const staging = this.#staged.stage(context, staged)
+    const { meta } = shape
+    if (meta.pivotTable !== true) return staging
+    return both(staging, this.#staged.stage(context, joinedWrite(this.#book, meta, [write.before, write.after])))
   }
 
   #stageCoarse(context: TransactionContext | undefined, entities: readonly string[]): Waiting {
     return entities.length === 0 ? undefined : this.#staged.stage(context, coarseWrite(entities))
   }
+}
+
+/** The records that a row of a pivot table joins or has joined, as far as is known of it; else all of their entities. */
+function joinedWrite(book: EntityBook, meta: EntityMetadata, states: readonly (Known | undefined)[]): StagedWrite {
+  const names = book.namesOf(meta)
+  const records = states.flatMap((known) => (known === undefined ? [] : [names?.ofKnown(known)]))
+  if (records.every((record) => record !== undefined)) {
+    return recordsWrite(
+      records.flat().filter(({ own }) => !own),
+      'update',
+    )
+  }
+  return coarseWrite(meta.relations.flatMap(({ targetMeta }) => targetMeta?.root.className ?? []))
 }
 
 function contextOf(em: EntityManager): TransactionContext | undefined {

@@ -304,7 +304,7 @@ describe.each(everywhere)('on %s', async (name) => {
       })
       em.create(Shelf, shelf(1))
       await em.flush()
-      expect(at.announced().toSorted()).toEqual(['coarse Note', 'create Label 9', 'create Shelf 1'])
+      expect(at.announced().toSorted()).toEqual(['create Label 9', 'create Shelf 1', 'update Note 1'])
     })
 
     test('records that refer to one another', async () => {

@@ -2,7 +2,7 @@ import { type ChangeSourceFactory, type StoreFactory, changeSourceSuite, storeSu
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type RtapiMikroOrm, rtapiMikroOrm } from '../../src/index.ts'
 import { type DatabaseName, type TestDatabase, missing, openDatabase } from './databases.ts'
-import { Thing } from './entities.ts'
+import { Thing, namedDependents } from './entities.ts'
 import { MikroWriter } from './mikro-writer.ts'
 import { writePaths } from './write-paths.ts'
 
@@ -30,7 +30,7 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
           return { store: live.store(Thing) }
         },
       })
-      for (const { name, run } of suite) test(name, run)
+      for (const { name: title, run } of suite) test(title, run)
     })
 
     describe.each(['without', 'with'] as const)('the change source %s an outbox', (outbox) => {
@@ -39,7 +39,12 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
       let other: RtapiMikroOrm
       beforeAll(async () => {
         database = await openDatabase(name)
-        live = rtapiMikroOrm(database.orm, { report: () => {}, outbox: outbox === 'with' })
+        live = rtapiMikroOrm(database.orm, {
+          report: () => {},
+          cascades: namedDependents,
+          coarseKeys: 500,
+          outbox: outbox === 'with',
+        })
         other = rtapiMikroOrm(database.other, { report: () => {} })
         await live.outbox?.install()
       })
@@ -51,7 +56,7 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
       const suite = changeSourceSuite({
         ...rest,
         entity: 'Thing',
-        paths: writePaths,
+        paths: writePaths(name),
         async open() {
           await database.clear()
           // What the case before has written after it had stopped its source.
@@ -65,7 +70,7 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
           }
         },
       })
-      for (const { name, run } of suite) test(name, run)
+      for (const { name: title, run } of suite) test(title, run)
     })
   })
 }

@@ -132,6 +132,42 @@ export const Sample = defineEntity({
   },
 })
 
+/** What depends on it in the database is announced by name. */
+export const Rack = defineEntity({ name: 'Rack', properties: { id: p.integer().primary(), name: p.string() } })
+
+export const Slot = defineEntity({
+  name: 'Slot',
+  properties: { id: p.integer().primary(), rack: () => p.manyToOne(Rack).deleteRule('cascade').updateRule('cascade') },
+})
+
+export const Pin = defineEntity({
+  name: 'Pin',
+  properties: { id: p.integer().primary(), slot: () => p.manyToOne(Slot).deleteRule('cascade') },
+})
+
+export const Peg = defineEntity({
+  name: 'Peg',
+  properties: { id: p.integer().primary(), rack: () => p.manyToOne(Rack).nullable().deleteRule('set null') },
+})
+
+/** The entities of which each record is named that the database deletes or changes by itself. */
+export const namedDependents = ['Slot', 'Pin', 'Peg']
+
+/** Many-to-many by an entity of the application's own. */
+export const Crate = defineEntity({
+  name: 'Crate',
+  properties: { id: p.integer().primary(), labels: () => p.manyToMany(Label).pivotEntity(() => Tag) },
+})
+
+export const Tag = defineEntity({
+  name: 'Tag',
+  properties: {
+    crate: () => p.manyToOne(Crate).primary(),
+    label: () => p.manyToOne(Label).primary(),
+    note: p.string().default(''),
+  },
+})
+
 export const entities = [
   Thing,
   Shelf,
@@ -148,7 +184,16 @@ export const entities = [
   Seat,
   Place,
   Sample,
+  Rack,
+  Slot,
+  Pin,
+  Peg,
+  Crate,
+  Tag,
 ]
 
 /** All tables, those first which refer to others. */
-export const tables = 'box_labels sample seat mark item note page folder shelf box label draft person things'.split(' ')
+export const tables =
+  'tag crate pin peg slot rack box_labels sample seat mark item note page folder shelf box label draft person things'.split(
+    ' ',
+  )
