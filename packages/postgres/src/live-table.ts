@@ -39,7 +39,7 @@ export interface OutboxOptions {
    * A statement, or a transaction, that writes more records of an entity than this is announced as a coarse change. More
    * than `limits.coarseKeys` of `createApi` is of no use. @default 1_000
    */
-  readonly coarseAbove?: number
+  readonly coarseKeys?: number
   /**
    * Whether commits wake the source by NOTIFY. Without, it finds changes by looking, and transactions that write can be
    * prepared (`PREPARE TRANSACTION`). @default true
@@ -54,16 +54,16 @@ export type OutboxPlace = Required<Omit<OutboxOptions, 'role'>> & Pick<OutboxOpt
 
 /** Fills in the defaults. @throws TypeError for a schema that others use, or a number that is none. */
 export function outboxPlace(options: OutboxOptions): OutboxPlace {
-  const { schema = 'rtapi', coarseAbove = 1_000, notify = true, role } = options
+  const { schema = 'rtapi', coarseKeys = 1_000, notify = true, role } = options
   if (schema === 'public' || schema.startsWith('pg_') || schema === 'information_schema') {
     throw new TypeError(`the outbox needs a schema of its own, such as 'rtapi'; '${schema}' is used by others`)
   }
-  if (!Number.isSafeInteger(coarseAbove) || coarseAbove < 1) {
-    throw new TypeError(`coarseAbove is a whole number above 0, not ${coarseAbove}`)
+  if (!Number.isSafeInteger(coarseKeys) || coarseKeys < 1) {
+    throw new TypeError(`coarseKeys is a whole number above 0, not ${coarseKeys}`)
   }
   checkName(schema, 'the schema of the outbox')
   if (role !== undefined) checkName(role, 'the role')
-  return { schema, coarseAbove, notify, ...(role === undefined ? {} : { role }) }
+  return { schema, coarseKeys, notify, ...(role === undefined ? {} : { role }) }
 }
 
 /** The name of a table for programs, which no other table has. */

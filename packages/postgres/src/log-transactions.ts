@@ -10,7 +10,7 @@ import { TransactionChanges } from './transaction-changes.ts'
 /** What is needed to understand the log. */
 export interface LogContext {
   readonly slot: string
-  readonly coarseAbove: number
+  readonly coarseKeys: number
   /** The described tables by the ids under which their rows may come: their own, and those of tables that inherit. */
   readonly tables: ReadonlyMap<string, readonly LiveTable[]>
   readonly types: ReadonlyMap<string, EntryTypes>
@@ -48,7 +48,7 @@ export class LogTransactions {
    */
   next(message: LogMessage): LogTransaction | undefined {
     if (message.tag === 'unreadable') throw message.error
-    if (message.tag === 'begin') this.#open = new TransactionChanges(this.#wide(message.xid), this.#context.coarseAbove)
+    if (message.tag === 'begin') this.#open = new TransactionChanges(this.#wide(message.xid), this.#context.coarseKeys)
     else if (message.tag === 'relation') this.#relations.set(message.relationOid, this.#describe(message))
     else if (message.tag === 'commit') return this.#commit(message)
     else if (this.#open !== undefined) this.#add(this.#open, message)

@@ -173,7 +173,7 @@ ${tag};`
 
 function functionBody({ entries }: TableCapture, place: OutboxPlace): string {
   const outbox = outboxName(place)
-  const most = place.coarseAbove
+  const most = place.coarseKeys
   const statements = (write: (entry: LiveTable, outbox: string) => string) =>
     entries.map((entry) => indent(write(entry, outbox), 6)).join('\n')
   const count = (rows: string) => `(select count(*) from (select 1 from ${rows} limit ${most + 1}) r)`

@@ -190,7 +190,7 @@ export class Relay {
           whole.push(open)
           open = undefined
         }
-        open ??= new TransactionChanges(row.xid, this.#place.coarseAbove)
+        open ??= new TransactionChanges(row.xid, this.#place.coarseKeys)
         addRow(open, row, session.typesOf(row.entity))
         after = row
       }

@@ -14,12 +14,12 @@ export class TransactionChanges {
   readonly xid: string
   readonly #log = new ChangeLog()
   readonly #counts = new Map<string, number>()
-  readonly #coarseAbove: number
+  readonly #coarseKeys: number
 
-  /** @param coarseAbove - so many writes of an entity are announced one by one. */
-  constructor(xid: string, coarseAbove: number) {
+  /** @param coarseKeys - so many writes of an entity are announced one by one. */
+  constructor(xid: string, coarseKeys: number) {
     this.xid = xid
-    this.#coarseAbove = coarseAbove
+    this.#coarseKeys = coarseKeys
   }
 
   /** Some records of the entity may have been written. */
@@ -30,14 +30,14 @@ export class TransactionChanges {
 
   /** Whether more writes of the entity would say nothing new. */
   isCoarse(entity: string): boolean {
-    return (this.#counts.get(entity) ?? 0) > this.#coarseAbove
+    return (this.#counts.get(entity) ?? 0) > this.#coarseKeys
   }
 
   add(write: RecordWrite): void {
     const { entity } = write
     const count = (this.#counts.get(entity) ?? 0) + 1
     this.#counts.set(entity, count)
-    if (count > this.#coarseAbove) this.addCoarse(entity)
+    if (count > this.#coarseKeys) this.addCoarse(entity)
     else this.#log.add(write)
   }
 

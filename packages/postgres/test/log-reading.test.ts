@@ -15,7 +15,7 @@ test('what cannot be read is said where it can be dealt with, and does not end t
     expect(plugin.parse(Buffer.from(bytes))).toMatchObject({ tag: 'unreadable', error: expect.any(Error) as Error })
   }
   expect(arrived).toBe(4)
-  const context = { slot: 's', coarseAbove: 1, tables: new Map(), types: new Map(), xid: 0n }
+  const context = { slot: 's', coarseKeys: 1, tables: new Map(), types: new Map(), xid: 0n }
   expect(() => new LogTransactions(context).next({ tag: 'unreadable', error: new Error('broken') })).toThrow('broken')
 })
 
@@ -27,7 +27,7 @@ test.each([
 ])('a transaction is numbered %s', (_, near, xid, expected) => {
   const transactions = new LogTransactions({
     slot: 's',
-    coarseAbove: 1,
+    coarseKeys: 1,
     tables: new Map(),
     types: new Map(),
     xid: near,

@@ -198,7 +198,7 @@ describe.skipIf(reason !== undefined)(reason ?? 'installing the outbox', () => {
     ['a name that is too long', [{ ...note, table: 'ä'.repeat(32) }], {}],
     ['a name with a zero byte', [{ ...note, entity: 'a\0' }], {}],
     ['a table twice', [note, note], {}],
-    ['no coarseness', tables, { coarseAbove: 0 }],
+    ['no coarseness', tables, { coarseKeys: 0 }],
   ])('refuses %s', (_, wrong, options) => {
     expect(() => outboxSql(wrong, options)).toThrow(TypeError)
   })

@@ -44,7 +44,7 @@ export interface RtapiSequelizeOptions {
    * of more all of the model is queried again. The database is asked for their keys: by the statement itself where it can
    * return them, else by another one. 0: no statement is asked, and such writes are all coarse. @default 1000
    */
-  readonly namedAtMost?: number
+  readonly coarseKeys?: number
   /**
    * What is announced of the records which the database deletes or changes by its foreign keys (`on delete cascade`,
    * `set null`, `on update cascade`). `coarse`: all of their models are queried again. `named`: each record; they are
@@ -125,7 +125,7 @@ export function rtapiSequelize(sequelize: Sequelize, options: RtapiSequelizeOpti
     comparesLoosely: isMysql,
     returning: isMysql ? 'mysql' : 'all',
     text: new WriteText(sequelize),
-    most: options.namedAtMost ?? 1000,
+    most: options.coarseKeys ?? 1000,
     namesCascades: options.cascades === 'named',
   }
   const capture: WriteCapture = new WriteCapture(staged, context, { driver: driverOf(name), uncaptured })

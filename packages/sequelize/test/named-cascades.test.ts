@@ -9,7 +9,7 @@ describe.each(everywhere)('on %s', async (name) => {
   describe.skipIf(reason !== undefined)(reason ?? 'what the database writes with a record is named', () => {
     let at: Watched
     beforeAll(async () => {
-      at = await watch(name, { rtapi: { cascades: 'named', namedAtMost: 20 } })
+      at = await watch(name, { rtapi: { cascades: 'named', coarseKeys: 20 } })
     })
     afterAll(async () => at.close())
     afterEach(async () => {

@@ -207,7 +207,7 @@ async function openWatched(name: DatabaseName): Promise<Subject> {
   const database = await openImpatient(name)
   const reports: unknown[] = []
   const live = rtapiSequelize(database.sequelize, {
-    namedAtMost: 6,
+    coarseKeys: 6,
     cascades: 'named',
     report(error, { during }) {
       if (during !== 'sequelize.uncaptured') reports.push(error)

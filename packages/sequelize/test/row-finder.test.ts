@@ -121,7 +121,7 @@ describe.each(everywhere)('on %s', async (name) => {
 })
 
 test('nothing is asked where the application does not want it', async () => {
-  const at = await watch('sqlite', { rtapi: { namedAtMost: 0, cascades: 'named' } })
+  const at = await watch('sqlite', { rtapi: { coarseKeys: 0, cascades: 'named' } })
   await at.models.Shelf.bulkCreate([{ name: 'a' }, { name: 'a' }])
   await at.models.Shelf.update({ name: 'b' }, { where: { name: 'a' } })
   await at.sequelize.transaction(async (transaction) => at.models.Shelf.destroy({ where: { name: 'b' }, transaction }))

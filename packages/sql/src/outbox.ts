@@ -22,7 +22,7 @@ export interface OutboxOptions {
   /** Milliseconds that a row may wait before that is reported, once until there is none. @default 30_000 */
   readonly alarm?: number
   /** Of an entity with more changed records in one transaction the row holds no keys. @default 1_000 */
-  readonly keys?: number
+  readonly coarseKeys?: number
   /** Time, for tests. @default that of the machine */
   readonly clock?: Clock
 }
@@ -104,7 +104,7 @@ export class Outbox implements OutboxControl {
       grace: 1_000,
       batch: 500,
       alarm: 30_000,
-      keys: 1_000,
+      coarseKeys: 1_000,
       clock: systemClock,
       ...options,
     }
@@ -138,7 +138,7 @@ export class Outbox implements OutboxControl {
 
   /** Writes a row in the transaction that is open on the connection, or by itself. Answers its id. */
   async keep(connection: RawConnection, { tx, changes }: ChangeBatch): Promise<string> {
-    const text = writeRow(changes, this.#options.keys)
+    const text = writeRow(changes, this.#options.coarseKeys)
     const { rows, insertId } = await connection.send(this.#sql.insert, [tx, text])
     return String(rows[0]?.['id'] ?? insertId)
   }

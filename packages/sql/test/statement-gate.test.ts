@@ -80,7 +80,7 @@ test('does nothing once the adapter has let go', async () => {
 })
 
 test('rows hold keys, and beyond a number of them only the entity', async () => {
-  const at = await outboxDatabase({ keys: 2 })
+  const at = await outboxDatabase({ coarseKeys: 2 })
   const write = (entity: string, key: number) =>
     recordWrite({ entity, key, action: 'update', after: { title: 'secret' } })
   const track = at.staged.newTrack()
