@@ -15,6 +15,7 @@ const tables: readonly LiveTable[] = [
   { table: 'shelf', entity: 'Shelf', key: ['id'] },
   { table: 'item', entity: 'Item', key: ['id'], fields: { shelfId: 'shelf_id' } },
   { table: 'note', entity: 'Note', key: ['id'], fields: { shelfId: 'shelf_id' } },
+  { table: 'seat', entity: 'Seat', key: ['shelf_id', 'number'] },
   { table: 'draft', entity: 'Draft', key: ['id'] },
   { table: 'box_labels', entity: 'Box', key: ['box_id'], part: true },
   { table: 'box_labels', entity: 'Label', key: ['label_id'], part: true },
@@ -45,7 +46,7 @@ describe.skipIf(reason !== undefined)(`triggers and outbox${reason === undefined
       }),
     paths: writePaths,
     async open() {
-      await database.pool.query('truncate things, shelf, item, note, box, label, box_labels, draft')
+      await database.pool.query('truncate things, shelf, item, note, seat, box, label, box_labels, draft')
       // The triggers have written that down.
       await database.pool.query('truncate rtapi.outbox')
       const source = postgresSource({ connection: database.url, tables })
@@ -91,7 +92,7 @@ describe.skipIf(reason !== undefined)(`logical replication${reason === undefined
       }),
     paths: writePaths,
     async open() {
-      await database.pool.query('truncate things, shelf, item, note, box, label, box_labels, draft')
+      await database.pool.query('truncate things, shelf, item, note, seat, box, label, box_labels, draft')
       const source = replicationSource({ connection: database.url, tables, slot: slot.name, poll: 50 })
       // What was written before is none of the suite's business.
       await slot.skip(database)

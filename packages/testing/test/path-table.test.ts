@@ -8,13 +8,13 @@ const findings = (found: Readonly<Record<string, PathFinding>>): PathFindings =>
 
 const sqlite = findings({
   bulkUpdate: coarse,
-  upsertByOtherKey: coarse,
+  upsertByTwoKeys: coarse,
   rawSql: { is: 'notCaptured', reason: 'it is not seen' },
   softDelete: { is: 'none', reason: 'nobody does it' },
 })
 const postgres = findings({
   bulkUpdate: coarse,
-  upsertByOtherKey: captured,
+  upsertByTwoKeys: captured,
   rawSql: { is: 'notCaptured', reason: 'nor here' },
   softDelete: { is: 'none', reason: 'nobody does it' },
 })
@@ -26,7 +26,7 @@ test('a table has a row for each path, a column for each run, and the reasons', 
     '| Written by | SQLite | PostgreSQL |  |',
     '| --- | --- | --- | --- |',
     '| `update` with a condition | all of the entity | all of the entity |  |',
-    '| upsert by other key | all of the entity | captured |  |',
+    '| upsert by two keys | all of the entity | captured |  |',
     '| raw SQL | **not captured** | **not captured** | SQLite: it is not seen; PostgreSQL: nor here |',
     '| soft deletion | — | — | nobody does it |',
     '',
@@ -62,8 +62,8 @@ describe('a page is compared with what a run has found', () => {
     expect(problems(findings({ rawSql: { is: 'notCaptured', reason: 'another' } }))).toEqual([
       "raw SQL: found 'another', but the page says 'SQLite: it is not seen; PostgreSQL: nor here'",
     ])
-    expect(problems(findings({ truncate: coarse }))).toEqual([
-      'truncate: found all of the entity, but there is no such row',
+    expect(problems(findings({ ofMyOwn: coarse }))).toEqual([
+      'of my own: found all of the entity, but there is no such row',
     ])
     expect(problems(new Map([...postgres].slice(1)), { complete: true })).toEqual([
       '`update` with a condition: a row of which nothing was found',

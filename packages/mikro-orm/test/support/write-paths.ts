@@ -297,6 +297,15 @@ export function writePaths(database: DatabaseName): Paths {
         return [{ key: 1, action: 'update' }]
       },
     },
+    upsertByOtherKey: {
+      as: 'captured',
+      async run({ em }) {
+        await em.nativeUpdate(Thing, 1, { code: 'A' })
+        const { id: _, ...rest } = row(0, { code: 'A', text: 'new' }) as object as ThingRow
+        await em.upsert(Thing, rest as never, { onConflictFields: ['code'] })
+        return updated(1)
+      },
+    },
     manyToManyAdd: {
       as: 'captured',
       prepare: prepareLabels,
@@ -710,6 +719,31 @@ export function writePaths(database: DatabaseName): Paths {
         return [{ key: 1 }]
       },
     },
+    truncate: isMariaDb
+      ? { absent: 'it commits the transaction' }
+      : {
+          as: 'coarse',
+          prepare: async ({ em }) => void (await em.insert(Note, { id: 1, shelf: null })),
+          async run({ em }) {
+            await em.createQueryBuilder(Note).truncate().execute()
+            return [{ entity: 'Note', key: 1 }]
+          },
+        },
+    procedure:
+      database === 'sqlite'
+        ? { absent: 'there are no procedures' }
+        : {
+            as: { notCaptured: 'what it does is not in the statement' },
+            prepare: async ({ em }) => {
+              const statement = "update things set text = 'new' where id = 1"
+              const body = isMariaDb ? statement : `language sql as '${statement.replaceAll("'", "''")}'`
+              await em.execute(`create or replace procedure renew_things() ${body}`)
+            },
+            async run({ em }) {
+              await em.execute('call renew_things()')
+              return [{ key: 1 }]
+            },
+          },
     rawKeyCascade: {
       as: 'coarse',
       prepare: prepareShelf,

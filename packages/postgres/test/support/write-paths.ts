@@ -45,6 +45,14 @@ export const writePaths: ChangeSourceFactory<SqlWriter>['paths'] = {
       ]
     },
   },
+  bulkInsertOfGeneratedKeys: {
+    as: 'captured',
+    prepare: async (writer) => writer.query('alter table note alter column id restart with 1000'),
+    async run(writer) {
+      await writer.query('insert into note (shelf_id) values (null), (null)')
+      return [1000, 1001].map((key) => ({ entity: 'Note', key, action: 'create' }))
+    },
+  },
   bulkUpdate: {
     as: 'captured',
     async run(writer) {
@@ -60,6 +68,15 @@ export const writePaths: ChangeSourceFactory<SqlWriter>['paths'] = {
     async run(writer) {
       await writer.query('update things set done = true where id in (select id from things order by id limit 1)')
       return [{ key: 1, action: 'update' }]
+    },
+  },
+  bulkUpdateOfThousands: {
+    // Above so many the keys are not kept.
+    as: 'coarse',
+    prepare: async (writer) => writer.query('insert into draft select n from generate_series(1, 2000) n'),
+    async run(writer) {
+      await writer.query('update draft set deleted_at = now()')
+      return [{ entity: 'Draft', key: 1 }]
     },
   },
   bulkDelete: {
@@ -91,6 +108,15 @@ export const writePaths: ChangeSourceFactory<SqlWriter>['paths'] = {
     async run(writer) {
       await insert(writer, one, IGNORE)
       return []
+    },
+  },
+  upsertByOtherKey: {
+    as: 'captured',
+    prepare: async (writer) => writer.query("update things set code = 'A' where id = 1"),
+    async run(writer) {
+      const conflict = 'on conflict (code) do update set text = excluded.text'
+      await insert(writer, [thing({ id: 11, code: 'A', text: 'new' })], conflict)
+      return [{ key: 1, action: 'update' }]
     },
   },
   increment: {
@@ -201,7 +227,7 @@ export const writePaths: ChangeSourceFactory<SqlWriter>['paths'] = {
       ]
     },
   },
-  changeKeyCascading: {
+  databaseKeyCascade: {
     as: 'captured',
     prepare: async (writer) => {
       await prepareShelf(writer)
@@ -213,6 +239,20 @@ export const writePaths: ChangeSourceFactory<SqlWriter>['paths'] = {
         { entity: 'Shelf', key: 1, action: 'delete' },
         { entity: 'Shelf', key: 2, action: 'create' },
         { entity: 'Note', key: 1, action: 'update' },
+      ]
+    },
+  },
+  bulkUpdateOfCompositeKeys: {
+    as: 'captured',
+    prepare: async (writer) => writer.query('insert into seat values (1, 1), (1, 2)'),
+    async run(writer) {
+      await writer.query('update seat set taken = true where number = 1')
+      await writer.query('delete from seat where number = 2')
+      await writer.query('insert into seat values (1, 3)')
+      return [
+        { entity: 'Seat', key: [1, 1], action: 'update' },
+        { entity: 'Seat', key: [1, 2], action: 'delete' },
+        { entity: 'Seat', key: [1, 3], action: 'create' },
       ]
     },
   },
@@ -243,6 +283,17 @@ export const writePaths: ChangeSourceFactory<SqlWriter>['paths'] = {
         { key: 2, action: 'update' },
         { key: 11, action: 'create' },
       ]
+    },
+  },
+  procedure: {
+    as: 'captured',
+    async prepare(writer) {
+      const statement = "update things set text = 'new' where id = 1"
+      await writer.query(`create or replace procedure renew_things() begin atomic ${statement}; end`)
+    },
+    async run(writer) {
+      await writer.query('call renew_things()')
+      return [{ key: 1, action: 'update' }]
     },
   },
   block: {

@@ -104,6 +104,15 @@ export function writePaths(database: DatabaseName): Paths {
         return [{ key: 1 }, { key: 2 }]
       },
     },
+    bulkUpdateOfThousands: {
+      // Of so many the keys are not asked for.
+      as: 'coarse',
+      prepare: prepareNotes(2_000),
+      async run({ models: { Note }, options }) {
+        await Note.update({ text: 'new' }, { where: { text: 'old' }, ...options })
+        return [{ entity: 'Note', key: 1 }]
+      },
+    },
     bulkDelete: {
       as: 'captured',
       async run({ models: { Thing }, options }) {
@@ -287,7 +296,7 @@ export function writePaths(database: DatabaseName): Paths {
             return [{ key: 1 }, { key: 11 }]
           },
         }
-      : { absent: 'it is upsertByOtherKey' },
+      : { absent: 'it is an upsert by another unique field' },
     bulkInsertMovingKey: isPostgres
       ? {
           as: 'coarse',
@@ -298,7 +307,7 @@ export function writePaths(database: DatabaseName): Paths {
             return [{ key: 1 }, { key: 11 }]
           },
         }
-      : { absent: 'it is bulkInsertUpdatingOtherConflicts' },
+      : { absent: 'it updates the record under its key' },
     upsertIgnored: { absent: 'Sequelize has no upsert that leaves a record as it is' },
     increment: {
       as: 'captured',
@@ -540,7 +549,7 @@ export function writePaths(database: DatabaseName): Paths {
         ]
       },
     },
-    changeKeyWithCascade: {
+    databaseKeyCascade: {
       as: 'coarse',
       prepare: prepareShelf,
       async run({ models: { Shelf }, options }) {
@@ -590,6 +599,21 @@ export function writePaths(database: DatabaseName): Paths {
         return [{ key: 1 }, { key: 2 }, { key: 3 }]
       },
     },
+    procedure:
+      database === 'sqlite'
+        ? { absent: 'there are no procedures' }
+        : {
+            as: { notCaptured: 'what it does is not in the statement' },
+            async prepare({ database: { sequelize } }) {
+              const statement = "update things set text = 'new' where id = 1"
+              const body = isPostgres ? `language sql as '${statement.replaceAll("'", "''")}'` : statement
+              await sequelize.query(`create or replace procedure renew_things() ${body}`)
+            },
+            async run({ database: { sequelize }, options }) {
+              await sequelize.query('call renew_things()', options)
+              return [{ key: 1 }]
+            },
+          },
     rawCascade: {
       as: 'coarse',
       prepare: prepareShelf,
