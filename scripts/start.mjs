@@ -3,6 +3,8 @@
 import { checkAll } from './start/check-all.mjs'
 import { installNodePackages } from './start/node-packages.mjs'
 import { buildPage, runApp } from './start/app.mjs'
+import { installDebianPackages } from './start/debian-packages.mjs'
+import { runScript } from './start/process.mjs'
 
 const [command, ...flags] = process.argv.slice(2)
 const started = performance.now()
@@ -14,12 +16,16 @@ try {
   } else if (command === 'page') {
     await installNodePackages()
     await buildPage(flags[0])
+  } else if (command === 'write-paths') {
+    await installNodePackages()
+    await installDebianPackages(['mariadbd'])
+    process.exitCode = await runScript('test/write-paths/write-page.ts', flags)
   } else if (command) {
     await installNodePackages()
     process.exitCode = await runApp(command, flags)
   } else {
     throw new Error(
-      'Say what to start: node scripts/start.mjs test|board|minimal|bench, or page <app> to build only its page',
+      'Say what to start: node scripts/start.mjs test|board|minimal|bench, page <app> to build only its page, or write-paths',
     )
   }
 } catch (error) {

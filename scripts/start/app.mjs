@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { installDebianPackages } from './debian-packages.mjs'
 import { exclusively } from './exclusive.mjs'
-import { npmCommand, projectNode, root, run, runOrThrow } from './process.mjs'
+import { npmCommand, root, runOrThrow, runScript } from './process.mjs'
 
 /** Builds the page of the app, if it has one, then runs its src/main.ts and resolves with its exit code. */
 export async function runApp(name, flags) {
@@ -12,7 +12,7 @@ export async function runApp(name, flags) {
   if (!existsSync(main)) throw new Error(`There is no app "${name}": ${relative(root, main)} does not exist.`)
   await installWhatRuns(name, flags)
   await buildPage(name)
-  return run([projectNode(), '--conditions=rtapi-source', main, ...flags])
+  return runScript(main, flags)
 }
 
 /** A cluster without a given Redis starts one of its own. */

@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 const bin = join(root, 'node_modules', '.bin')
 
 /** The Node of node_modules; on a platform for which there is none, the running one if it can run TypeScript. */
-export function projectNode() {
+function projectNode() {
   const installed = join(bin, 'node')
   if (existsSync(installed)) return installed
   if (process.features.typescript) return process.execPath
@@ -48,6 +48,11 @@ export function run([command, ...args], { stdout = 'inherit', env = {} } = {}) {
       resolve(code ?? 128 + constants.signals[signal])
     })
   })
+}
+
+/** Runs a TypeScript file on the sources of the packages, as `run` does. */
+export function runScript(file, flags) {
+  return run([projectNode(), '--conditions=rtapi-source', file, ...flags])
 }
 
 /** As `run`, but a failure is thrown: `what` says in a few words what was being done. */

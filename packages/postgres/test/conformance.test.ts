@@ -1,6 +1,7 @@
-import { changeSourceSuite, thingFields } from '@rtapi/testing'
+import { thingFields } from '@rtapi/testing'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { tryChangeSource } from '../../../test/write-paths/try-change-source.ts'
 import { type LiveTable, installOutbox, installReplication, postgresSource, replicationSource } from '../src/index.ts'
 import { type TestDatabase, missing, openDatabase } from './support/database.ts'
 import { SqlWriter, ddl } from './support/sql-writer.ts'
@@ -36,7 +37,7 @@ describe.skipIf(reason !== undefined)(`triggers and outbox${reason === undefined
   })
   afterAll(async () => database.close())
 
-  const suite = changeSourceSuite({
+  tryChangeSource('postgres', 'triggers', {
     concurrent: true,
     failingCommit: (writer: SqlWriter) =>
       writer.transaction(async (inner) => {
@@ -65,7 +66,6 @@ describe.skipIf(reason !== undefined)(`triggers and outbox${reason === undefined
       }
     },
   })
-  for (const { name, run } of suite) test(name, run)
 })
 
 describe.skipIf(reason !== undefined)(`logical replication${reason === undefined ? '' : ` (${reason})`}`, () => {
@@ -82,7 +82,7 @@ describe.skipIf(reason !== undefined)(`logical replication${reason === undefined
     await database.close()
   })
 
-  const suite = changeSourceSuite({
+  tryChangeSource('postgres', 'replication', {
     concurrent: true,
     failingCommit: (writer: SqlWriter) =>
       writer.transaction(async (inner) => {
@@ -114,5 +114,4 @@ describe.skipIf(reason !== undefined)(`logical replication${reason === undefined
       }
     },
   })
-  for (const { name, run } of suite) test(name, run)
 })

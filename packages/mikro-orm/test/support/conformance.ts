@@ -1,5 +1,6 @@
-import { type ChangeSourceFactory, type StoreFactory, changeSourceSuite, storeSuite } from '@rtapi/testing'
+import { type ChangeSourceFactory, type StoreFactory, storeSuite } from '@rtapi/testing'
 import { afterAll, beforeAll, describe, test } from 'vitest'
+import { tryChangeSource } from '../../../../test/write-paths/try-change-source.ts'
 import { type RtapiMikroOrm, rtapiMikroOrm } from '../../src/index.ts'
 import { type DatabaseName, type TestDatabase, missing, openDatabase } from './databases.ts'
 import { Thing, namedDependents } from './entities.ts'
@@ -53,7 +54,7 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
         await database.close()
       })
 
-      const suite = changeSourceSuite({
+      tryChangeSource('mikro-orm', name, {
         ...rest,
         entity: 'Thing',
         paths: writePaths(name),
@@ -70,7 +71,6 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
           }
         },
       })
-      for (const { name: title, run } of suite) test(title, run)
     })
   })
 }

@@ -1,5 +1,6 @@
-import { type ChangeSourceFactory, type StoreFactory, changeSourceSuite, storeSuite } from '@rtapi/testing'
+import { type ChangeSourceFactory, type StoreFactory, storeSuite } from '@rtapi/testing'
 import { afterAll, beforeAll, describe, test } from 'vitest'
+import { tryChangeSource } from '../../../../test/write-paths/try-change-source.ts'
 import { type RtapiSequelize, rtapiSequelize } from '../../src/index.ts'
 import { type DatabaseName, type TestDatabase, missing, openDatabase } from './databases.ts'
 import { SequelizeWriter } from './sequelize-writer.ts'
@@ -47,7 +48,7 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
         await database.close()
       })
 
-      const suite = changeSourceSuite({
+      tryChangeSource('sequelize', name, {
         ...rest,
         entity: 'Thing',
         paths: writePaths(name),
@@ -64,7 +65,6 @@ export async function tryConformance(name: DatabaseName, { decimalDigits, ...res
           }
         },
       })
-      for (const { name, run } of suite) test(name, run)
     })
   })
 }
