@@ -16,9 +16,12 @@ import { type NoteNode, startNoteNode } from './support/start-note-node.ts'
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 /** For what happens in other processes. */
-function eventually<T>(check: () => T | Promise<T>): Promise<T> {
-  return vi.waitFor(check, { timeout: 30_000, interval: 10 })
+function eventually<T>(check: () => T | Promise<T>, interval = 10): Promise<T> {
+  return vi.waitFor(check, { timeout: 30_000, interval })
 }
+
+/** Milliseconds; who asks MariaDB for its locks again within 100 is told what it said last. */
+const LOCK_LOOKS = 150
 
 /** Another program's session, past rtapi: a plain connection to the database. */
 interface Session {
@@ -177,10 +180,10 @@ describe.each(everywhere)('$orm on $database', async ({ orm, database }) => {
         const child = await start('on')
         const release = await session.hold('update note set text = text where id = 1')
         child.tell({ type: 'writeAlone', id: 1, text: 'lost' })
-        await eventually(async () => expect(await session.waits()).toBe(true))
+        await eventually(async () => expect(await session.waits()).toBe(true), LOCK_LOOKS)
         await child.kill()
         await release()
-        await eventually(async () => expect(await session.waits()).toBe(false))
+        await eventually(async () => expect(await session.waits()).toBe(false), LOCK_LOOKS)
         await caughtUp()
         expect(await stored(1)).toBe('old')
         expect(JSON.stringify(view.log)).not.toContain('lost')
