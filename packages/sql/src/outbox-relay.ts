@@ -5,6 +5,8 @@ import type { LendConnection, RawConnection } from './raw-connection.ts'
 
 /** Milliseconds after which an answer of the channel layer is not waited for any longer. */
 const PATIENCE = 10_000
+/** Milliseconds after which a look that does not come to an end is given up, and another begins. */
+const LONGEST = 2 * PATIENCE
 /** How many rows are tried while the layer takes none. */
 const TRIES = 10
 
@@ -50,8 +52,8 @@ export class OutboxRelay {
   #cancel: (() => void) | undefined
   #isRunning = false
   #isFailing = false
-  #stop: () => void = () => {}
-  readonly #stopped: Promise<'stopped'>
+  /** End what is waited for. */
+  readonly #interrupts = new Set<() => void>()
   #isStopped = false
   /** Where the next look goes on. */
   #behind = '0'
@@ -60,9 +62,6 @@ export class OutboxRelay {
 
   constructor(options: OutboxRelayOptions) {
     this.#options = options
-    this.#stopped = new Promise((resolve) => {
-      this.#stop = () => resolve('stopped')
-    })
   }
 
   start(): void {
@@ -73,7 +72,7 @@ export class OutboxRelay {
   stop(): void {
     this.#isStopped = true
     this.#cancel?.()
-    this.#stop()
+    for (const interrupt of this.#interrupts) interrupt()
   }
 
   #schedule(): void {
@@ -85,7 +84,14 @@ export class OutboxRelay {
     if (this.#isRunning) return
     this.#isRunning = true
     try {
-      while (!this.#isStopped && (await this.#options.lend((connection) => this.#round(connection))));
+      let hasMore: boolean | 'late' | 'stopped' = true
+      while (hasMore === true && !this.#isStopped)
+        hasMore = await this.#atMost(
+          LONGEST,
+          this.#options.lend((connection) => this.#round(connection)),
+        )
+      // What it may still do is done twice then, which is harmless; the rows must not wait for ever.
+      if (hasMore === 'late') throw new Error('the database did not answer')
       this.#isFailing = false
     } catch (error) {
       if (!this.#isFailing && !this.#isStopped) this.#options.failed(error)
@@ -133,7 +139,7 @@ export class OutboxRelay {
       if (changes === undefined) unreadable.push(row.id)
       else answers.push(this.#announce(row, changes).then((isTaken) => void (isTaken && done.push(row.id))))
     }
-    await this.#patiently(Promise.all(answers))
+    await this.#atMost(PATIENCE, Promise.all(answers))
     if (this.#isStopped) return false
     await this.#park(connection, rows, unreadable)
     const removed = [...done]
@@ -151,16 +157,18 @@ export class OutboxRelay {
     return this.#options.announce({ tx, changes })
   }
 
-  /** Waits until all is answered, the patience is over, or this is stopped. */
-  async #patiently(answers: Promise<unknown>): Promise<void> {
-    let cancel: (() => void) | undefined
-    const late = new Promise((resolve) => {
-      cancel = this.#options.clock.setTimer(PATIENCE, () => resolve('late'))
-    })
+  /** Waits for it, but no longer than so many milliseconds, nor when this is stopped: what is late goes on by itself. */
+  async #atMost<T>(milliseconds: number, work: Promise<T>): Promise<T | 'late' | 'stopped'> {
+    let end: (how: 'late' | 'stopped') => void = () => {}
+    const over = new Promise<'late' | 'stopped'>((resolve) => (end = resolve))
+    const interrupt = (): void => end('stopped')
+    const cancel = this.#options.clock.setTimer(milliseconds, () => end('late'))
+    this.#interrupts.add(interrupt)
     try {
-      await Promise.race([answers, late, this.#stopped])
+      return await Promise.race([work, over])
     } finally {
-      cancel?.()
+      cancel()
+      this.#interrupts.delete(interrupt)
     }
   }
 

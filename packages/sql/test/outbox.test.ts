@@ -141,6 +141,22 @@ test('a database that is away is reported once, and everything goes on when it i
   expect(at.clock.timers).toBe(0)
 })
 
+test('a connection that never answers is given up, and what others have left is found by another', async () => {
+  const at = await outboxDatabase()
+  const stop = await at.start()
+  at.sql(`insert into rtapi_outbox (changes) values ('[{"entity":"Task"}]')`)
+  at.hangs = true
+  await at.clock.advance(1_000)
+  at.hangs = false
+  await at.clock.advance(5_000)
+  expect(at.batches).toEqual([])
+  await at.clock.advance(20_000)
+  expect(at.batches).toHaveLength(1)
+  expect(at.reports).toEqual(['test.outbox: the database did not answer'])
+  await stop()
+  expect(at.clock.timers).toBe(0)
+})
+
 test('ends in time if the database does not answer any more', async () => {
   const at = await outboxDatabase()
   const stop = await at.start()
