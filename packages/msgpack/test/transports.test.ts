@@ -12,14 +12,15 @@ import { type RawLink, type TransportFactory, transportSuite } from '@rtapi/test
 import { type Socket, io } from 'socket.io-client'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { msgpackCodec } from '../src/index.ts'
-import { serveIo, serveWs } from './support/subjects.ts'
+import { serving } from '../../socket.io/test/subject.ts'
+import { serveSubject } from '../../ws/test/subject.ts'
 
 const transports: readonly (readonly [string, TransportFactory])[] = [
-  ['WebSockets', { name: 'ws', serve: serveWs, binary: true, codec: msgpackCodec, origins: true }],
-  ['socket.io', { name: 'socket.io', serve: serveIo('websocket'), binary: true, codec: msgpackCodec, origins: true }],
+  ['WebSockets', { name: 'ws', serve: serveSubject, binary: true, codec: msgpackCodec, origins: true }],
+  ['socket.io', { name: 'socket.io', serve: serving('websocket'), binary: true, codec: msgpackCodec, origins: true }],
   [
     'polling of socket.io',
-    { name: 'socket.io', serve: serveIo('polling'), binary: true, codec: msgpackCodec, origins: true },
+    { name: 'socket.io', serve: serving('polling'), binary: true, codec: msgpackCodec, origins: true },
   ],
 ]
 
@@ -61,7 +62,7 @@ describe.each(transports)('over %s', (_, factory) => {
 
 test('the stock client of socket.io asks for MessagePack by `auth.codec`', async () => {
   const api = createApi({ resources: [], codecs: [jsonCodec, msgpackCodec] })
-  const subject = await serveIo('websocket')(api)
+  const subject = await serving('websocket')(api)
   const ask = (codec: string): Socket => io(subject.origin, { auth: { codec }, forceNew: true, reconnection: false })
   const [socket, refused] = [ask('msgpack'), ask('msgpack2')]
   onTestFinished(async () => {
