@@ -88,11 +88,6 @@ export class LogSession {
     return this.#failure ?? this.#link.failure
   }
 
-  /** @throws what has made the session useless, if anything has. */
-  throwFailure(): void {
-    if (this.failure !== undefined) throw this.failure
-  }
-
   /** Looks how the slot stands. @throws SetupError `slot_lost` if it is gone. */
   async look(): Promise<SlotStatus> {
     const { slot } = this.#options.place
