@@ -16,29 +16,26 @@ import {
   wireFrame,
 } from '../src/attacker/doors.ts'
 import { RawConnection } from '../src/attacker/raw-connection.ts'
-import { type BoardProcess, startBoard } from '../src/board-process.ts'
-import { type TestDatabase, newDatabase } from '../src/databases.ts'
+import type { BoardProcess } from '../src/board-process.ts'
+import { type World, startWorld } from '../src/world.ts'
 
 /** Rows of docs/security.md that attack what carries the messages, byte by byte, on a real process. */
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
 
-let database: TestDatabase
+let world: World
 let board: BoardProcess
 /** What is held open from the beginning on, since it takes its time to be ended. */
 const lingering: { readonly what: string; readonly ended: Promise<string> }[] = []
 
 beforeAll(async () => {
-  database = await newDatabase('sqlite')
-  board = await startBoard(['--db', database.url, '--layer', 'memory'])
+  world = await startWorld({ layer: 'memory', orm: 'mikro-orm', database: 'sqlite' })
+  board = world.node(0)
   for (const door of doors) await linger(door)
 })
 
-afterAll(async () => {
-  await board.stop('SIGKILL')
-  await database.remove()
-})
+afterAll(async () => world.stop())
 
 const own = (): string => board.line.http
 

@@ -17,29 +17,27 @@ import {
   ws,
 } from '../src/attacker/doors.ts'
 import { RawConnection } from '../src/attacker/raw-connection.ts'
-import { type BoardProcess, startBoard } from '../src/board-process.ts'
-import { type TestDatabase, newDatabase } from '../src/databases.ts'
+import type { BoardProcess } from '../src/board-process.ts'
+import { type World, startWorld } from '../src/world.ts'
 
 /** Rows of docs/security.md that attack how one comes in, on a real process and every way into it. */
 
 // Processes take their time where many tests run at once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
 
-let database: TestDatabase
+let world: World
 let board: BoardProcess
 let alice: string
 let bob: string
 
 beforeAll(async () => {
-  database = await newDatabase('sqlite')
-  board = await startBoard(['--db', database.url, '--layer', 'memory'])
-  ;[alice, bob] = await Promise.all([board.login('alice'), board.login('bob')])
+  world = await startWorld({ layer: 'memory', orm: 'mikro-orm', database: 'sqlite' })
+  board = world.node(0)
+  alice = world.token('alice')
+  bob = world.token('bob')
 })
 
-afterAll(async () => {
-  await board.stop('SIGKILL')
-  await database.remove()
-})
+afterAll(async () => world.stop())
 
 const own = (): string => board.line.http
 const cookie = (token: string): HeaderLines => [['Cookie', `board_token=${token}`]]
