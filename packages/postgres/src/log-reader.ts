@@ -19,6 +19,9 @@ export interface LogStats extends RunStats {
   readonly newSlots: number
 }
 
+/** Milliseconds between two looks whether others see a commit. */
+const LONGEST = 50
+
 /** Reads the log of the database by a slot, to which one reader is connected at a time. */
 export class LogReader {
   readonly #options: LogReaderOptions
@@ -99,6 +102,7 @@ export class LogReader {
     const batch = changes.batch()
     const { session } = this.#run
     if (batch.changes.length === 0) return true
+    if (!(await this.#untilVisible(changes.xid))) return false
     let refusals = 0
     try {
       while (!this.#run.isStopped && session === this.#run.session) {
@@ -115,5 +119,21 @@ export class LogReader {
     } finally {
       if (refusals > 0) this.#refusing--
     }
+  }
+
+  /**
+   * The log tells of a commit before others see it, for as long as a standby keeps it waiting: who read a record then
+   * would read what it was before. `false` if the connection, or the source, has ended before.
+   */
+  async #untilVisible(xid: string): Promise<boolean> {
+    const { session } = this.#run
+    if (session === undefined) return false
+    for (let delay = 1; session === this.#run.session; delay = Math.min(2 * delay, LONGEST)) {
+      // If the question fails, the connection is lost or it is asked again.
+      if (await session.isVisible(xid).catch(() => false)) return !this.#run.isStopped
+      await this.#run.pause(delay)
+      if (this.#run.isStopped) break
+    }
+    return false
   }
 }

@@ -33,6 +33,8 @@ export class LogSession {
   readonly #link: DatabaseLink
   readonly #context: LogContext
   #stream: LogStream | undefined
+  /** All transactions before this one have ended for everybody. */
+  #endedBefore = 0n
   #failure: Error | undefined
 
   private constructor(
@@ -86,6 +88,18 @@ export class LogSession {
   /** Why the session is of no use any more. */
   get failure(): Error | undefined {
     return this.#failure ?? this.#link.failure
+  }
+
+  /** Whether whoever reads now sees what this transaction, which stands in the log as committed, has written. */
+  async isVisible(xid: string): Promise<boolean> {
+    if (BigInt(xid) < this.#endedBefore) return true
+    const { rows } = await this.client.query<{ before: string; visible: boolean }>(
+      `select pg_snapshot_xmin(s)::text as before, pg_visible_in_snapshot($1::xid8, s) as visible
+       from pg_current_snapshot() s`,
+      [xid],
+    )
+    this.#endedBefore = BigInt(rows[0]?.before ?? 0)
+    return rows[0]?.visible === true
   }
 
   /** Looks how the slot stands. @throws SetupError `slot_lost` if it is gone. */

@@ -112,16 +112,20 @@ export class SourceRun<S extends SourceSession> {
   }
 
   /** Waits after so many failures in a row, or until the source is stopped. */
-  async backOff(failures: number): Promise<void> {
+  backOff(failures: number): Promise<void> {
+    return this.pause(backOffTime(failures, this.#options.poll))
+  }
+
+  /** Waits so many milliseconds, or until the source is stopped. */
+  async pause(delay: number): Promise<void> {
     if (this.#isStopped) return
-    const { clock, poll } = this.#options
     await new Promise<void>((resolve) => {
       const end = (): void => {
         this.#pauses.delete(end)
         cancel()
         resolve()
       }
-      const cancel = clock.setTimer(backOffTime(failures, poll), end)
+      const cancel = this.#options.clock.setTimer(delay, end)
       this.#pauses.add(end)
     })
   }
