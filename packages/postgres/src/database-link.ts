@@ -26,6 +26,7 @@ export class DatabaseLink {
   readonly #clock: Clock
   #failure: Error | undefined
   #closing: Promise<void> | undefined
+  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(address: DatabaseAddress, { clock, lost }: { readonly clock: Clock; readonly lost: () => void }) {
     this.#clock = clock
@@ -59,6 +60,13 @@ export class DatabaseLink {
   /** Why the connection is of no use any more. */
   get failure(): Error | undefined {
     return this.#failure
+  }
+
+  /** Does what asks the database when whoever came before has been answered: `pg` asks one thing at a time. */
+  inTurn<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => ask(this.client))
+    this.#last = turn.catch(() => undefined)
+    return turn
   }
 
   /** Ends the connection; a statement that is under way is cut off, and a silent server is left to itself. */

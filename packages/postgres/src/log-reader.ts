@@ -1,7 +1,7 @@
 import { type ChangeBatch, RtapiError } from '@rtapi/core'
 import { LogSession, type LogSessionOptions } from './log-session.ts'
 import type { LogTransaction } from './log-transactions.ts'
-import { type SlotStatus, slotStatus } from './replication-status.ts'
+import type { SlotStatus } from './replication-status.ts'
 import { SetupError } from './setup-error.ts'
 import { type RunStats, SourceRun, type SourceRunOptions } from './source-run.ts'
 
@@ -30,6 +30,8 @@ export class LogReader {
   #isFarBehind = false
   /** Transactions that the layer has refused, and which are tried again. */
   #refusing = 0
+  /** Whether others see the transaction that came last. */
+  #visible: Promise<boolean> = Promise.resolve(true)
 
   constructor(options: LogReaderOptions) {
     this.#options = options
@@ -52,7 +54,7 @@ export class LogReader {
   /** @throws RtapiError `unavailable` without a connection or a slot. */
   async lag(): Promise<SlotStatus> {
     const { session } = this.#run
-    const status = session && (await slotStatus(session.client, this.#options.place.slot))
+    const status = await session?.status()
     if (status === undefined) throw new RtapiError('unavailable', 'PostgreSQL is not connected')
     return status
   }
@@ -102,7 +104,9 @@ export class LogReader {
     const batch = changes.batch()
     const { session } = this.#run
     if (batch.changes.length === 0) return true
-    if (!(await this.#untilVisible(changes.xid))) return false
+    // One after the other, so that the order of the log stays.
+    this.#visible = this.#visible.then(() => this.#untilVisible(changes.xid, session))
+    if (!(await this.#visible)) return false
     let refusals = 0
     try {
       while (!this.#run.isStopped && session === this.#run.session) {
@@ -125,8 +129,7 @@ export class LogReader {
    * The log tells of a commit before others see it, for as long as a standby keeps it waiting: who read a record then
    * would read what it was before. `false` if the connection, or the source, has ended before.
    */
-  async #untilVisible(xid: string): Promise<boolean> {
-    const { session } = this.#run
+  async #untilVisible(xid: string, session: LogSession | undefined): Promise<boolean> {
     if (session === undefined) return false
     for (let delay = 1; session === this.#run.session; delay = Math.min(2 * delay, LONGEST)) {
       // If the question fails, the connection is lost or it is asked again.

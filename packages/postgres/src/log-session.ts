@@ -76,10 +76,6 @@ export class LogSession {
     }
   }
 
-  get client(): Client {
-    return this.#link.client
-  }
-
   /** Whether the log comes to this session. */
   get isReading(): boolean {
     return this.#stream !== undefined && this.failure === undefined
@@ -92,20 +88,27 @@ export class LogSession {
 
   /** Whether whoever reads now sees what this transaction, which stands in the log as committed, has written. */
   async isVisible(xid: string): Promise<boolean> {
-    if (BigInt(xid) < this.#endedBefore) return true
-    const { rows } = await this.client.query<{ before: string; visible: boolean }>(
-      `select pg_snapshot_xmin(s)::text as before, pg_visible_in_snapshot($1::xid8, s) as visible
-       from pg_current_snapshot() s`,
-      [xid],
-    )
-    this.#endedBefore = BigInt(rows[0]?.before ?? 0)
-    return rows[0]?.visible === true
+    return this.#link.inTurn(async (client) => {
+      if (BigInt(xid) < this.#endedBefore) return true
+      const { rows } = await client.query<{ before: string; visible: boolean }>(
+        `select pg_snapshot_xmin(s)::text as before, pg_visible_in_snapshot($1::xid8, s) as visible
+         from pg_current_snapshot() s`,
+        [xid],
+      )
+      this.#endedBefore = BigInt(rows[0]?.before ?? 0)
+      return rows[0]?.visible === true
+    })
+  }
+
+  /** How the slot stands, `undefined` if there is none. */
+  status(): Promise<SlotStatus | undefined> {
+    return this.#link.inTurn((client) => slotStatus(client, this.#options.place.slot))
   }
 
   /** Looks how the slot stands. @throws SetupError `slot_lost` if it is gone. */
   async look(): Promise<SlotStatus> {
     const { slot } = this.#options.place
-    const status = await slotStatus(this.client, slot)
+    const status = await this.status()
     if (status !== undefined && status.log !== 'lost') return status
     throw new SetupError('slot_lost', `the replication slot '${slot}' is gone, and with it what had not been read`)
   }

@@ -61,20 +61,20 @@ export class RelaySession {
     }
   }
 
-  get client(): Client {
-    return this.#link.client
-  }
-
   /** Why the connection is of no use any more. */
   get failure(): Error | undefined {
     return this.#link.failure
   }
 
+  /** Asks the database when whoever came before has been answered. */
+  inTurn<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+    return this.#link.inTurn(ask)
+  }
+
   /** Tries to be the one session that announces changes; that ends with the connection. */
   async lead(): Promise<boolean> {
-    const { rows } = await this.client.query<{ leads: boolean }>(
-      'select pg_try_advisory_lock(hashtextextended($1, 0)) as leads',
-      [this.#lock],
+    const { rows } = await this.inTurn((client) =>
+      client.query<{ leads: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as leads', [this.#lock]),
     )
     return rows[0]?.leads === true
   }

@@ -59,7 +59,7 @@ export class Relay {
   lag(): Promise<OutboxLag> {
     const { session } = this.#run
     if (session === undefined) return Promise.reject(new RtapiError('unavailable', 'PostgreSQL is not connected'))
-    return readLag(session.client, this.#place)
+    return session.inTurn((client) => readLag(client, this.#place))
   }
 
   stats(): RelayStats {
@@ -91,8 +91,10 @@ export class Relay {
   }
 
   /** Whether the relay that leads seems to do nothing, since the first row is there for too long. */
-  async #isStuck({ client }: RelaySession): Promise<boolean> {
-    const { rows } = await readOutbox(client, this.#place, { after: { xid: '0', id: '0' }, limit: 1 })
+  async #isStuck(session: RelaySession): Promise<boolean> {
+    const { rows } = await session.inTurn((client) =>
+      readOutbox(client, this.#place, { after: { xid: '0', id: '0' }, limit: 1 }),
+    )
     const now = this.#options.clock.monotonic()
     const xid = rows[0]?.xid
     if (xid === undefined) this.#first = undefined
@@ -108,7 +110,7 @@ export class Relay {
     let horizon: string | undefined
     let open: TransactionChanges | undefined
     for (;;) {
-      const page = await readOutbox(session.client, this.#place, { after, limit })
+      const page = await session.inTurn((client) => readOutbox(client, this.#place, { after, limit }))
       horizon ??= page.horizon
       const whole: TransactionChanges[] = []
       for (const row of page.rows) {
@@ -132,13 +134,13 @@ export class Relay {
     return true
   }
 
-  async #announce({ client }: RelaySession, transactions: readonly TransactionChanges[]): Promise<boolean> {
+  async #announce(session: RelaySession, transactions: readonly TransactionChanges[]): Promise<boolean> {
     if (transactions.length === 0 || this.#run.isStopped) return true
     const answers = await Promise.all(transactions.map((transaction) => this.#emit(transaction.batch())))
     const taken = transactions.filter((_, i) => answers[i]).map(({ xid }) => xid)
     this.#run.counts.transactions += taken.length
     this.#run.counts.refused += transactions.length - taken.length
-    if (taken.length > 0) await forgetTransactions(client, this.#place, taken)
+    if (taken.length > 0) await session.inTurn((client) => forgetTransactions(client, this.#place, taken))
     return taken.length === transactions.length
   }
 

@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg'
 import { entityTypes } from './column-types.ts'
+import { sqlState } from './database-link.ts'
 import { type LiveTable, type TableCapture, capturesOf, tableName } from './live-table.ts'
 import { type ReplicationOptions, type ReplicationPlace, replicationPlace } from './replication-place.ts'
 import { replicationRemovalSql, replicationSql, slotSql } from './replication-sql.ts'
@@ -50,9 +51,21 @@ export async function makeSlot(client: ClientBase, place: ReplicationPlace): Pro
     )
   }
   if (found !== undefined && found.log !== 'lost') return false
-  await client.query(slotSql(place))
-  return true
+  const { make, tidy } = slotSql(place)
+  try {
+    for (const sql of make) await client.query(sql)
+    return true
+  } catch (error) {
+    // Another one was quicker.
+    if (sqlState(error) === DUPLICATE_OBJECT && (await slotStatus(client, place.slot)) !== undefined) return false
+    throw error
+  } finally {
+    // Else it goes with the connection.
+    await client.query(tidy).catch(() => undefined)
+  }
 }
+
+const DUPLICATE_OBJECT = '42710'
 
 /** @throws SetupError `unsupported` if the log does not hold what is needed. */
 export async function requireLogicalLog(client: ClientBase): Promise<void> {

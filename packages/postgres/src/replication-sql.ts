@@ -36,13 +36,28 @@ export const NEW_SLOT = 'rtapi-new-slot'
 
 /**
  * Makes the slot, in place of one that was lost. What happened before is not in it: a message that is the first to come
- * says so, and stands in the log until its announcement was taken, whoever dies meanwhile.
+ * says so, and stands in the log until its announcement was taken, whoever dies meanwhile. For that no slot is there
+ * without it: it is copied from one that ends with the connection, and which was made before the message.
+ *
+ * Each is to be run by itself: PostgreSQL fails a function or block within which a slot was made while others changed
+ * tables, and leaves the slot.
  */
-export function slotSql({ slot }: ReplicationPlace): string {
-  return `do $$ begin
-  perform pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots
-    where slot_name = ${literal(slot)} and database = current_database();
-  perform pg_catalog.pg_create_logical_replication_slot(${literal(slot)}, 'pgoutput');
-  perform pg_catalog.pg_logical_emit_message(true, ${literal(NEW_SLOT)}, ${literal(slot)});
-end $$`
+export function slotSql({ slot }: ReplicationPlace): {
+  readonly make: readonly string[]
+  readonly tidy: string
+} {
+  const first = `('rtapi_new_' || pg_catalog.pg_backend_pid())::name`
+  return {
+    make: [
+      `select pg_catalog.pg_create_logical_replication_slot(${first}, 'pgoutput', true)`,
+      // On the disk before there is a slot.
+      `select pg_catalog.set_config('synchronous_commit', 'local', true),
+         pg_catalog.pg_logical_emit_message(true, ${literal(NEW_SLOT)}, ${literal(slot)})`,
+      `select pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots
+         where slot_name = ${literal(slot)} and database = current_database() and coalesce(wal_status, 'lost') = 'lost'`,
+      `select pg_catalog.pg_copy_logical_replication_slot(${first}, ${literal(slot)}, false)`,
+    ],
+    tidy: `select pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots
+      where slot_name = ${first} and temporary`,
+  }
 }

@@ -1,4 +1,4 @@
-import { escapeIdentifier } from 'pg'
+import { type Client, escapeIdentifier } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   type LiveTable,
@@ -8,9 +8,12 @@ import {
   replicationSql,
   replicationStatus,
 } from '../src/index.ts'
+import { replicationPlace } from '../src/replication-place.ts'
+import { makeSlot } from '../src/replication-setup.ts'
 import { catalogOf } from './support/catalog.ts'
 import { type TestDatabase, missing, openDatabase } from './support/database.ts'
 import { freshSlot } from './support/slots.ts'
+import { until } from './support/until.ts'
 
 const ddl = `
 create table note (id integer primary key, topic_id integer);
@@ -70,6 +73,47 @@ describe.skipIf(reason !== undefined)(reason ?? 'installing logical replication'
     expect(await catalogOf(client)).toEqual(before)
   })
 
+  test('makes the slot while others change tables, who keep it waiting', async () => {
+    const [client, first, second] = [await database.connect(), await database.connect(), await database.connect()]
+    const pid = await pidOf(client)
+    const waitsFor = async (other: number): Promise<true> =>
+      until('the slot to wait', async () => {
+        const { rows } = await database.pool.query<{ waits: boolean }>(
+          'select $1 = any (pg_blocking_pids($2)) as waits',
+          [other, pid],
+        )
+        return rows[0]?.waits === true
+      })
+    await first.query('begin; create table early (id integer primary key)')
+    const installed = installReplication(client, [note], { slot })
+    await waitsFor(await pidOf(first))
+    await second.query('begin; create table late (id integer primary key)')
+    await first.query('commit; begin; alter table early add name text; commit')
+    await waitsFor(await pidOf(second))
+    await second.query('commit; drop table early, late')
+    await installed
+    const { rows } = await client.query<{ data: Buffer }>(
+      `select data from pg_logical_slot_peek_binary_changes(
+         $1, null, null, 'proto_version', '1', 'publication_names', 'rtapi', 'messages', 'true')`,
+      [slot],
+    )
+    expect(rows.filter(({ data }) => data.includes('rtapi-new-slot'))).toHaveLength(1)
+    const { rows: others } = await client.query('select slot_name from pg_replication_slots where active_pid = $1', [
+      pid,
+    ])
+    expect(others).toEqual([])
+  })
+
+  test('two who make the slot at once make one', async () => {
+    const clients = [await database.connect(), await database.connect(), await database.connect()]
+    const blocker = await database.connect()
+    await blocker.query('begin; create table busy (id integer)')
+    const place = replicationPlace({ slot })
+    const made = Promise.all(clients.map(async (client) => makeSlot(client, place)))
+    await blocker.query('rollback')
+    expect((await made).filter(Boolean)).toEqual([true])
+  })
+
   test('what is no longer named is no longer published', async () => {
     const client = await database.connect()
     await installReplication(client, tables, { slot })
@@ -104,3 +148,8 @@ describe.skipIf(reason !== undefined)(reason ?? 'installing logical replication'
     await client.query('alter table keyless replica identity default')
   })
 })
+
+async function pidOf(client: Client): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  return rows[0]?.pid ?? 0
+}
