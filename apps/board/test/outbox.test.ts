@@ -43,8 +43,7 @@ const others: typeof chosen = [
 ]
 const everywhere = process.env['E2E'] === 'all' ? [...chosen, ...others] : chosen
 
-// Once in many runs on a busy machine the pool of MikroORM's connections did not come to its end: see the retry as a reminder.
-describe.each(everywhere)('$orm on $database', { retry: 1 }, async ({ orm, database }) => {
+describe.each(everywhere)('$orm on $database', async ({ orm, database }) => {
   const service = database === 'sqlite' ? undefined : await lend(database)
   const reason = service !== undefined && 'missing' in service ? service.missing : undefined
 

@@ -1,4 +1,5 @@
 import type { AbstractSqlConnection } from '@mikro-orm/sql'
+import { Arrivals } from './arrivals.ts'
 import { type RawConnection, type RawResult, type StagedTrack, type StatementGate, readStatement } from '@rtapi/sql'
 
 /** What the tap needs of a connection to the database, which MikroORM gets from its query compiler Kysely. */
@@ -31,6 +32,8 @@ export class ConnectionTap {
   #hasConnected = false
   readonly #tracks = new WeakMap<PhysicalConnection, StagedTrack>()
   readonly #links = new WeakMap<object, StagedTrack>()
+  readonly #arrivals = new Arrivals()
+  #isClosing = false
 
   /** @param newGate - through which the statements of a connection go. */
   constructor(
@@ -44,6 +47,17 @@ export class ConnectionTap {
   /** Taps the connections of this pool, also after MikroORM has opened it anew. */
   attach(connection: AbstractSqlConnection): void {
     this.#connection = connection
+    // A connection that arrives in a pool of Kysely which has been closed is lost, and the end of the pool with it.
+    const close = connection.close.bind(connection)
+    connection.close = async (force) => {
+      this.#isClosing = true
+      try {
+        await this.#arrivals.all()
+        await close(force)
+      } finally {
+        this.#isClosing = false
+      }
+    }
     const create = connection.createKysely.bind(connection)
     connection.createKysely = () => {
       const created = create()
@@ -99,14 +113,26 @@ export class ConnectionTap {
     this.#tapped.add(executor)
     const provide = executor.provideConnection.bind(executor)
     const tap = (connection: PhysicalConnection): void => void this.#tap(connection)
-    executor.provideConnection = function provideConnection(consumer, ...rest) {
-      return provide(
-        function consume(connection) {
-          tap(connection)
-          return consumer(connection)
-        },
-        ...rest,
-      )
+    const expect = (): (() => void) => {
+      // As Kysely says it to whoever comes a moment later.
+      if (this.#isClosing) throw new Error('driver has already been destroyed')
+      return this.#arrivals.expect()
+    }
+    executor.provideConnection = async function provideConnection(consumer, ...rest) {
+      const arrived = expect()
+      try {
+        return await provide(
+          function consume(connection) {
+            arrived()
+            tap(connection)
+            return consumer(connection)
+          },
+          ...rest,
+        )
+      } finally {
+        // There was none.
+        arrived()
+      }
     }
     for (const name of ['withPlugins', 'withPlugin', 'withPluginAtFront', 'withoutPlugins'] as const) {
       const derive = executor[name].bind(executor)

@@ -87,6 +87,8 @@ export class Outbox implements OutboxControl {
   readonly #options: Required<OutboxOptions>
   readonly #around: OutboxSurroundings
   readonly #sql: OutboxSql
+  /** What has a connection, or waits for one. */
+  readonly #lent = new Set<Promise<unknown>>()
   #removal: RowRemoval | undefined
   /** Rows that this process is announcing, since when. */
   readonly #underway = new Map<string, number>()
@@ -114,7 +116,7 @@ export class Outbox implements OutboxControl {
   }
 
   async install(): Promise<void> {
-    await this.#around.lend(async (connection) => {
+    await this.#lend(async (connection) => {
       try {
         await connection.send(this.schema)
       } catch (error) {
@@ -127,7 +129,7 @@ export class Outbox implements OutboxControl {
   }
 
   async lag(): Promise<OutboxLag> {
-    const { rows } = await this.#around.lend((connection) => connection.send(this.#sql.lag))
+    const { rows } = await this.#lend((connection) => connection.send(this.#sql.lag))
     const { waiting, oldest, parked } = rows[0] ?? {}
     return {
       waiting: Number(waiting ?? 0),
@@ -171,13 +173,13 @@ export class Outbox implements OutboxControl {
     const { clock, poll, grace, batch } = this.#options
     const removal = new RowRemoval({
       clock,
-      remove: async (ids) => void (await this.#around.lend((connection) => connection.send(this.#sql.remove(ids)))),
+      remove: async (ids) => void (await this.#lend((connection) => connection.send(this.#sql.remove(ids)))),
       failed: (error) => this.#complain(error),
     })
     this.#removal = removal
     const relay = new OutboxRelay({
       sql: this.#sql,
-      lend: this.#around.lend,
+      lend: this.#lend,
       clock,
       poll,
       grace,
@@ -208,10 +210,23 @@ export class Outbox implements OutboxControl {
     this.#relay.stop()
     this.#relay = undefined
     const removal = this.#removal
+    // Who closes the pool next does not find anybody at it.
     await this.#within(
       FAREWELL,
-      Promise.all(this.#answers).then(() => removal?.stop()),
+      Promise.all(this.#answers)
+        .then(() => removal?.stop())
+        .then(() => Promise.allSettled(this.#lent)),
     )
+  }
+
+  readonly #lend: LendConnection = async (work) => {
+    const lent = this.#around.lend(work)
+    this.#lent.add(lent)
+    try {
+      return await lent
+    } finally {
+      this.#lent.delete(lent)
+    }
   }
 
   /** Settles with the work, or when the time is up. */
@@ -236,7 +251,7 @@ export class Outbox implements OutboxControl {
 
   async #probe(): Promise<void> {
     try {
-      const probe = this.#around.lend((connection) => connection.send(this.#sql.probe))
+      const probe = this.#lend((connection) => connection.send(this.#sql.probe))
       await this.#within(PROBE, probe)
     } catch (error) {
       if (!isMissing(error)) {
