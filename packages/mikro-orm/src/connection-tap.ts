@@ -1,22 +1,29 @@
 import type { AbstractSqlConnection } from '@mikro-orm/sql'
 import { Arrivals } from './arrivals.ts'
-import { type RawConnection, type RawResult, type StagedTrack, type StatementGate, readStatement } from '@rtapi/sql'
+import {
+  type RawConnection,
+  type RawResult,
+  type StagedTrack,
+  type Statement,
+  type StatementGate,
+  readStatement,
+} from '@rtapi/sql'
+
+/** A query as Kysely compiles it. */
+interface Query {
+  readonly sql: string
+  readonly parameters?: readonly unknown[]
+}
 
 /** What the tap needs of a connection to the database, which MikroORM gets from its query compiler Kysely. */
 interface PhysicalConnection {
-  executeQuery(
-    query: { readonly sql: string; readonly parameters?: readonly unknown[] },
-    ...rest: readonly unknown[]
-  ): Promise<unknown>
+  executeQuery(query: Query, options?: unknown): Promise<unknown>
   streamQuery?(query: { readonly sql: string }, ...rest: readonly unknown[]): AsyncIterableIterator<unknown>
 }
 
 /** Lends connections. Derived executors lend them from the same pool. */
 interface Executor {
-  provideConnection<T>(
-    consumer: (connection: PhysicalConnection) => Promise<T>,
-    ...rest: readonly unknown[]
-  ): Promise<T>
+  provideConnection<T>(consumer: (connection: PhysicalConnection) => Promise<T>, options?: unknown): Promise<T>
   withPlugins(plugins: unknown): Executor
   withPlugin(plugin: unknown): Executor
   withPluginAtFront(plugin: unknown): Executor
@@ -113,26 +120,18 @@ export class ConnectionTap {
     this.#tapped.add(executor)
     const provide = executor.provideConnection.bind(executor)
     const tap = (connection: PhysicalConnection): void => void this.#tap(connection)
-    const expect = (): (() => void) => {
+    executor.provideConnection = (consumer, options) => {
       // As Kysely says it to whoever comes a moment later.
-      if (this.#isClosing) throw new Error('driver has already been destroyed')
-      return this.#arrivals.expect()
-    }
-    executor.provideConnection = async function provideConnection(consumer, ...rest) {
-      const arrived = expect()
-      try {
-        return await provide(
-          function consume(connection) {
-            arrived()
-            tap(connection)
-            return consumer(connection)
-          },
-          ...rest,
-        )
-      } finally {
-        // There was none.
+      if (this.#isClosing) return Promise.reject(new Error('driver has already been destroyed'))
+      const arrived = this.#arrivals.expect()
+      const provided = provide((connection) => {
         arrived()
-      }
+        tap(connection)
+        return consumer(connection)
+      }, options)
+      // It may be that there was none.
+      provided.then(undefined, arrived)
+      return provided
     }
     for (const name of ['withPlugins', 'withPlugin', 'withPluginAtFront', 'withoutPlugins'] as const) {
       const derive = executor[name].bind(executor)
@@ -150,19 +149,21 @@ export class ConnectionTap {
     const raw = rawConnection(execute)
     this.#raw.set(connection, raw)
     const gate = this.#newGate(track, raw)
-    connection.executeQuery = (query, ...rest) => {
-      const statement = readStatement(query.sql)
-      const send = (): Promise<unknown> => {
-        const result = execute(query, ...rest)
-        if (!track.watches(statement)) return result
-        // Settled before whoever waits for the statement goes on, since nobody has asked earlier.
-        result.then(
-          () => track.succeeded(query.sql, statement),
-          (error: unknown) => track.failed(error),
-        )
-        return result
-      }
-      return gate === undefined ? send() : gate.pass({ sql: query.sql, statement, send })
+    const send = (query: Query, statement: Statement, options: unknown): Promise<unknown> => {
+      const result = execute(query, options)
+      if (!track.watches(statement)) return result
+      // Settled before whoever waits for the statement goes on, since nobody has asked earlier.
+      result.then(
+        () => track.succeeded(query.sql, statement),
+        (error: unknown) => track.failed(error),
+      )
+      return result
+    }
+    connection.executeQuery = (query, options) => {
+      const { sql } = query
+      const statement = readStatement(sql)
+      if (gate === undefined) return send(query, statement, options)
+      return gate.pass({ sql, statement, send: () => send(query, statement, options) })
     }
     const stream = connection.streamQuery?.bind(connection)
     if (stream !== undefined) {

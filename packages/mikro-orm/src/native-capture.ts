@@ -171,7 +171,7 @@ export class NativeCapture {
         return this.#joined(outer, { name, method, meta }, [entity, ...rest])
       if (outer !== undefined) return method(entity, ...rest)
       const call = this.#callOf(name, meta, rest)
-      const result = await this.#calling(call, async () => method(entity, ...rest))
+      const result = await this.#calling(call, () => method(entity, ...rest))
       const staging = this.#staged().guard(() => capture(meta, rest, result, call))
       if (staging instanceof Promise) await staging
       return result

@@ -32,12 +32,14 @@ export class NativeUnits implements StagedWrite {
 
   addTo(log: ChangeLog): void {
     const { entity, meta } = this.#shape
-    const keys = this.#units.flatMap((unit) => (unit.claimed ? [] : [unit.keys()]))
+    const left = this.#units.filter(({ claimed }) => !claimed)
+    if (left.length === 0) return
+    const keys = left.map((unit) => unit.keys())
     for (const key of keys.flatMap((known) => known ?? [])) {
       log.add({ entity, key, action: this.#verb === 'insert' ? 'create' : 'update' })
     }
     // Which records a row of a pivot table joins is not asked where it is written like this.
-    if (meta.pivotTable === true && keys.length > 0) {
+    if (meta.pivotTable === true) {
       for (const { targetMeta } of meta.relations) log.addCoarse(targetMeta?.root.className ?? entity)
     }
     if (keys.every((known) => known !== undefined)) return

@@ -24,32 +24,37 @@ export class ChangeLog {
 
   /** One record was written. */
   add(write: RecordWrite): void {
-    const changes = this.#changes.get(write.entity) ?? new Map<KeyId, Change>()
-    this.#changes.set(write.entity, changes)
+    let changes = this.#changes.get(write.entity)
+    if (changes === undefined) {
+      changes = new Map()
+      this.#changes.set(write.entity, changes)
+    }
     const id = keyId(write.key)
     const earlier = changes.get(id)
+    if (earlier === undefined) {
+      changes.set(id, toChange(write))
+      return
+    }
     // The later write moves the record to the end, so that the order is that of the last writes.
     changes.delete(id)
-    const change = earlier === undefined ? toChange(write) : merge(earlier, write)
+    const change = merge(earlier, write)
     if (change !== undefined) changes.set(id, change)
   }
 
   /** What to announce; empty if the transaction changed nothing. */
   changes(): ChangeBatch['changes'] {
-    const coarse = [...this.#coarse].map((entity): CoarseChange => ({ type: 'coarse', entity }))
-    return [...coarse, ...[...this.#changes.values()].flatMap((changes) => [...changes.values()])]
+    const all: (Change | CoarseChange)[] = []
+    for (const entity of this.#coarse) all.push({ type: 'coarse', entity })
+    for (const changes of this.#changes.values()) for (const change of changes.values()) all.push(change)
+    return all
   }
 }
 
 function toChange({ entity, key, action, before, after }: RecordWrite): Change {
-  return {
-    type: 'change',
-    entity,
-    key,
-    action,
-    ...(before === undefined || action === 'create' ? {} : { before }),
-    ...(after === undefined || action === 'delete' ? {} : { after }),
-  }
+  const hadValues = before !== undefined && action !== 'create'
+  const hasValues = after !== undefined && action !== 'delete'
+  if (hadValues) return { type: 'change', entity, key, action, before, ...(hasValues && { after }) }
+  return hasValues ? { type: 'change', entity, key, action, after } : { type: 'change', entity, key, action }
 }
 
 /** What two writes of one record are together; `undefined` if nothing is left of them. */
