@@ -225,7 +225,17 @@ describe('a field that one may not read', () => {
 
   test('is not found by the cursor of a page', async () => {
     const client = await open('ada', mask)
-    for (const after of ['["hush 1",1]', '[{"secret":"hush 1"}]', '["hush 1"]', '[1,1]', '[]', '[[1]]', 'null', '"hush 1"', '[null]']) {
+    for (const after of [
+      '["hush 1",1]',
+      '[{"secret":"hush 1"}]',
+      '["hush 1"]',
+      '[1,1]',
+      '[]',
+      '[[1]]',
+      'null',
+      '"hush 1"',
+      '[null]',
+    ]) {
       const reply = await client.request({ resource: 'notes', action: 'list', after: encodeURIComponent(after) })
       if (after === '[null]') expect(reply).toMatchObject({ ok: true })
       else expect(reply, after).toMatchObject({ ok: false, error: { code: 'bad_request' } })
