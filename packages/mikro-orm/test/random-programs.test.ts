@@ -9,7 +9,7 @@ import { namedDependents, tables } from './support/entities.ts'
 import { LiveViews } from './support/live-views.ts'
 import { fillForPrograms, programSteps } from './support/program-steps.ts'
 
-const seeds = seedsFrom(process.env['SEEDS'], [5, 8, 14, 18, 33, 49])
+const allSeeds = seedsFrom(process.env['SEEDS'], [5, 8, 14, 18, 33, 49])
 
 type Em = SqlEntityManager
 
@@ -76,7 +76,12 @@ function lookupIn({ other }: TestDatabase): (entity: string, key: Key) => Promis
   }
 }
 
-describe.each(['sqlite', 'postgres', 'mariadb'] as const)('random programs on %s', async (name) => {
+const everywhere = (['sqlite', 'postgres', 'mariadb'] as const).flatMap((name) => [
+  { name, outbox: false, seeds: allSeeds },
+  { name, outbox: true, seeds: allSeeds.slice(0, Math.ceil(allSeeds.length / 2)) },
+])
+
+describe.each(everywhere)('random programs on $name, outbox $outbox', async ({ name, outbox, seeds }) => {
   const reason = await missing(name)
   describe.skipIf(reason !== undefined)(reason ?? 'each database by itself', () => {
     let database: TestDatabase
@@ -87,7 +92,8 @@ describe.each(['sqlite', 'postgres', 'mariadb'] as const)('random programs on %s
     beforeAll(async () => {
       database = await open(name)
       twin = await open(name)
-      const live = rtapiMikroOrm(database.orm, { report: () => {}, cascades: namedDependents, coarseKeys: 5 })
+      const live = rtapiMikroOrm(database.orm, { report: () => {}, cascades: namedDependents, coarseKeys: 5, outbox })
+      await live.outbox?.install()
       const source = live.changes()
       await source.start((batch) => records.receive(batch))
       views = await LiveViews.open(live)

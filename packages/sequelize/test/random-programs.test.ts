@@ -16,8 +16,12 @@ import { type DatabaseName, type TestDatabase, missing, openDatabase } from './s
 import type { TestModels } from './support/models.ts'
 import { type ProgramWriter, programSteps } from './support/program-steps.ts'
 
-const everywhere: readonly DatabaseName[] = ['sqlite', 'postgres', 'mariadb', 'mysql']
-const seeds = seedsFrom(process.env['SEEDS'], [8, 9, 14])
+const databases: readonly DatabaseName[] = ['sqlite', 'postgres', 'mariadb', 'mysql']
+const allSeeds = seedsFrom(process.env['SEEDS'], [8, 9, 14])
+const everywhere = databases.flatMap((name) => [
+  { name, outbox: false, seeds: allSeeds },
+  { name, outbox: true, seeds: allSeeds.slice(0, Math.ceil(allSeeds.length / 2)) },
+])
 const watched = ['Thing', 'Shelf', 'Item', 'Mark', 'Note', 'Box', 'Label', 'BoxLabel', 'Draft', 'Sample'] as const
 const MINUTES = 60_000
 
@@ -39,7 +43,7 @@ interface Expected {
   rows(): Promise<readonly Row[]>
 }
 
-describe.each(everywhere)('on %s', async (name) => {
+describe.each(everywhere)('on $name, outbox $outbox', async ({ name, outbox, seeds }) => {
   const reason = await missing(name)
   describe.skipIf(reason !== undefined)(reason ?? 'random programs', () => {
     let watchedHere: Subject
@@ -47,7 +51,7 @@ describe.each(everywhere)('on %s', async (name) => {
     beforeAll(async () => {
       // Sequelize warns of each commit that fails.
       vi.spyOn(console, 'warn').mockImplementation(() => {})
-      watchedHere = await openWatched(name)
+      watchedHere = await openWatched(name, outbox)
       alone = await openImpatient(name)
     })
     afterEach(() => Reflect.deleteProperty(Sequelize, '_cls'))
@@ -203,16 +207,19 @@ interface Connection {
   query(sql: string, done: (error?: unknown) => void): unknown
 }
 
-async function openWatched(name: DatabaseName): Promise<Subject> {
+async function openWatched(name: DatabaseName, outbox: boolean): Promise<Subject> {
   const database = await openImpatient(name)
   const reports: unknown[] = []
   const live = rtapiSequelize(database.sequelize, {
     coarseKeys: 6,
     cascades: 'named',
+    outbox,
     report(error, { during }) {
-      if (during !== 'sequelize.uncaptured') reports.push(error)
+      // The outbox is as impatient as all others, and comes again.
+      if (during !== 'sequelize.uncaptured' && during !== 'sequelize.outbox') reports.push(error)
     },
   })
+  await live.outbox?.install()
   const batches: ChangeBatch[] = []
   const { models, otherModels } = database
   const things = defineResource('things', {
