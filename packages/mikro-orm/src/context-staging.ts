@@ -12,6 +12,7 @@ export class ContextStaging {
   readonly writes: StagedWrites
   readonly tap: ConnectionTap
   readonly #left = new WeakMap<TransactionContext, StagedTransaction>()
+  readonly #leaving = new WeakSet<TransactionContext>()
 
   constructor(writes: StagedWrites) {
     this.writes = writes
@@ -32,6 +33,16 @@ export class ContextStaging {
     const track = this.tap.trackOf(context)
     if (!(track instanceof Promise)) return this.writes.stage(track.transaction, write)
     return track.then(({ transaction }) => this.writes.stage(transaction, write))
+  }
+
+  /** The transaction of this context will be left: what is not told in it is announced by its row of the outbox. */
+  willLeave(context: TransactionContext): void {
+    this.#leaving.add(context)
+  }
+
+  /** Whether the transaction of this context will be left. */
+  isLeaving(context: TransactionContext): boolean {
+    return this.#leaving.has(context)
   }
 
   /**

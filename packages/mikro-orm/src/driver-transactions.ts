@@ -55,6 +55,7 @@ export class DriverTransactions {
         return await driver.getConnection('write').transactional(async (ctx) => {
           const given = [...args]
           given[position] = { ...options, ctx }
+          if (options.upsert === true) this.#staged.willLeave(ctx as TransactionContext)
           const result = await method(...given)
           // The events that tell of its records come when the method has answered.
           if (options.upsert === true) {

@@ -1,5 +1,6 @@
 import { type EntityManager, type EntityMetadata, type EntityName, Utils } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
+import { systemClock } from '@rtapi/core'
 import {
   type StagedTransaction,
   type StagedWrite,
@@ -11,7 +12,7 @@ import {
 import type { Dependents } from './dependents.ts'
 import { type DriverCall, type DriverCalls, type SentStatement, silent } from './driver-call.ts'
 import type { EntityBook } from './entity-book.ts'
-import { NativeDelete, NativeUnits, type Unit } from './native-writes.ts'
+import { NativeDelete, NativeUnits, type Unit, Upsert } from './native-writes.ts'
 import type { ContextStaging, TransactionContext } from './context-staging.ts'
 import { type DriverResult, insertedKey, isGuessed, keysOfWhere } from './statement-keys.ts'
 import { recordsWrite } from './statement-outcome.ts'
@@ -25,6 +26,9 @@ interface DriverOptions {
   readonly em?: unknown
   readonly loggerContext?: { readonly id?: unknown }
 }
+
+/** Milliseconds in which MikroORM tells of the records of an upsert that ran outside of any transaction. */
+const PATIENCE = 1_000
 
 type DriverMethod = (entity: EntityName<object>, ...rest: readonly unknown[]) => Promise<DriverResult>
 type MethodName =
@@ -61,8 +65,8 @@ export class NativeCapture {
   readonly #calls: DriverCalls
   readonly #dependents: Dependents
   readonly #claims = new WeakMap<TransactionContext, Claims>()
-  /** In which transaction an upsert ran, until its events have told of the records; by the id of the entity manager. */
-  readonly #upserts = new Map<unknown, { readonly context: TransactionContext; remaining: number }>()
+  /** Upserts of which events have still to tell; by the id of the entity manager. */
+  readonly #upserts = new Map<unknown, { readonly context: TransactionContext | undefined; readonly write: Upsert }>()
 
   constructor(options: {
     readonly staged: () => ContextStaging
@@ -135,8 +139,8 @@ export class NativeCapture {
   contextOfUpsert(em: EntityManager): TransactionContext | undefined {
     const upsert = this.#upserts.get(em.id)
     if (upsert === undefined) return undefined
-    upsert.remaining -= 1
-    if (upsert.remaining <= 0) this.#upserts.delete(em.id)
+    upsert.write.remaining -= 1
+    if (upsert.write.remaining <= 0) this.#upserts.delete(em.id)
     return upsert.context
   }
 
@@ -259,7 +263,7 @@ export class NativeCapture {
     options: unknown,
     result: DriverResult,
   ): void | Promise<void> {
-    if (isUpsert(options)) return this.#upserted(options as DriverOptions, data)
+    if (isUpsert(options)) return this.#upserted(meta, options as DriverOptions, data.length)
     if (result.affectedRows === 0) return undefined
     const shape = this.#book.shapeOf(meta)
     const units = data.map((payload, i) => {
@@ -273,8 +277,12 @@ export class NativeCapture {
     return this.#stage(options, new NativeUnits('update', shape, units, this.#uncaptured))
   }
 
-  #upserted({ ctx, loggerContext }: DriverOptions, data: readonly unknown[]): void {
-    if (ctx !== undefined) this.#upserts.set(loggerContext?.id, { context: ctx, remaining: data.length })
+  #upserted(meta: EntityMetadata, { ctx, loggerContext }: DriverOptions, count: number): void | Promise<void> {
+    const staged = this.#staged()
+    const write = new Upsert(this.#book.shapeOf(meta), count, this.#uncaptured)
+    this.#upserts.set(loggerContext?.id, { context: ctx, write })
+    if (ctx !== undefined) return staged.isLeaving(ctx) ? undefined : staged.stage(ctx, write)
+    systemClock.setTimer(PATIENCE, () => write.remaining > 0 && void staged.guard(() => staged.stage(undefined, write)))
   }
 
   #deleted(

@@ -48,6 +48,27 @@ export class NativeUnits implements StagedWrite {
   }
 }
 
+/** Records that were made or changed by an upsert, of which events tell; if MikroORM fails before, nobody does. */
+export class Upsert implements StagedWrite {
+  readonly #shape: EntityShape
+  readonly #uncaptured: UncapturedWrites
+  /** How many events have not come. */
+  remaining: number
+
+  constructor(shape: EntityShape, count: number, uncaptured: UncapturedWrites) {
+    this.#shape = shape
+    this.#uncaptured = uncaptured
+    this.remaining = count
+  }
+
+  addTo(log: ChangeLog): void {
+    if (this.remaining <= 0) return
+    const { entity, meta } = this.#shape
+    this.#uncaptured.count(`upsert ${meta.tableName}`, 'coarse')
+    log.addCoarse(entity)
+  }
+}
+
 /** Rows that were deleted by the driver. */
 export class NativeDelete implements StagedWrite {
   readonly meta: EntityMetadata
