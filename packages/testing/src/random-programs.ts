@@ -127,7 +127,8 @@ interface Doubt {
 
 /**
  * Looks up each record when it is announced, as somebody outside of every transaction sees it: what was created or
- * updated must be there, and what was deleted must not, unless another batch tells of the record once more.
+ * updated must be there, and what was deleted must not, unless another batch tells of the record once more, or the same
+ * one that any record of the entity may have changed.
  */
 export class AnnouncedRecords {
   readonly #exists: (entity: string, key: Key) => Promise<boolean>
@@ -168,10 +169,12 @@ export class AnnouncedRecords {
   }
 
   #explains(doubt: Doubt, { changes }: ChangeBatch, index: number): boolean {
-    if (this.#anyOrder ? index === doubt.batch : index <= doubt.batch) return false
+    const isOther = this.#anyOrder ? index !== doubt.batch : index > doubt.batch
     return changes.some((change) => {
       if (change.entity !== doubt.entity) return false
-      if (change.type === 'coarse') return true
+      // Also of the same batch: what was written by its key may have been deleted by a statement that names none.
+      if (change.type === 'coarse') return isOther || index === doubt.batch
+      if (!isOther) return false
       const isSame = JSON.stringify(change.key) === JSON.stringify(doubt.key)
       return isSame && (change.action === 'delete') !== (doubt.action === 'delete')
     })

@@ -104,6 +104,9 @@ describe('announced records', () => {
       const records = new AnnouncedRecords(gone, { anyOrder })
       for (const each of [batch('delete'), batch('create')]) records.receive(each)
       expect(await records.uncommitted()).toEqual(anyOrder ? [] : ['create thing 1'])
+      const together = new AnnouncedRecords(gone, { anyOrder })
+      together.receive({ tx: 'tx', changes: [...coarse.changes, ...batch('update').changes] })
+      expect(await together.uncommitted()).toEqual([])
     }
   })
 })
