@@ -1,5 +1,4 @@
 import type { AbstractSqlConnection } from '@mikro-orm/sql'
-import { Arrivals } from './arrivals.ts'
 import {
   type RawConnection,
   type RawResult,
@@ -8,6 +7,7 @@ import {
   type StatementGate,
   readStatement,
 } from '@rtapi/sql'
+import { Arrivals } from './arrivals.ts'
 
 /** A query as Kysely compiles it. */
 interface Query {
@@ -18,7 +18,7 @@ interface Query {
 /** What the tap needs of a connection to the database, which MikroORM gets from its query compiler Kysely. */
 interface PhysicalConnection {
   executeQuery(query: Query, options?: unknown): Promise<unknown>
-  streamQuery?(query: { readonly sql: string }, ...rest: readonly unknown[]): AsyncIterableIterator<unknown>
+  streamQuery?(query: Query, ...rest: readonly unknown[]): AsyncIterableIterator<unknown>
 }
 
 /** Lends connections. Derived executors lend them from the same pool. */

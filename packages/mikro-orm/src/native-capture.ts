@@ -282,7 +282,7 @@ export class NativeCapture {
     const write = new Upsert(this.#book.shapeOf(meta), count, this.#uncaptured)
     this.#upserts.set(loggerContext?.id, { context: ctx, write })
     if (ctx !== undefined) return staged.isLeaving(ctx) ? undefined : staged.stage(ctx, write)
-    systemClock.setTimer(PATIENCE, () => write.remaining > 0 && void staged.guard(() => staged.stage(undefined, write)))
+    systemClock.setTimer(PATIENCE, () => void staged.guard(() => staged.stage(undefined, write)))
   }
 
   #deleted(
